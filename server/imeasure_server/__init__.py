@@ -1,0 +1,3 @@
+"""IMeasure inference server."""
+
+__version__ = "0.1.0"
