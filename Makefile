@@ -1,0 +1,62 @@
+# The only commands a person must know. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SLICER ?=
+IMAGE ?= Resources/SampleData/STS_051_ct.nii.gz
+CLICK ?=
+HOST ?= 127.0.0.1
+PORT ?= 8000
+export IMEASURE_DATA ?= $(abspath ../shared/data)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test test-slicer test-package lint serve bench lock clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.server: $(BIN)/python server/requirements.lock server/requirements-torch.txt server/pyproject.toml
+	$(BIN)/python server/install.py --editable
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.server requirements-dev.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --require-hashes -r requirements-dev.lock
+	@touch $@
+
+setup: $(VENV)/.server ## install the server into .venv (exact versions, checked hashes)
+
+setup-dev: $(VENV)/.dev
+
+demo: $(VENV)/.dev ## segment and measure a mass on a real CT; own image: IMAGE=path.nii.gz CLICK=x,y,z (LPS mm)
+	$(BIN)/python examples/demo.py --image "$(IMAGE)" $(if $(CLICK),--click="$(CLICK)") --output demo-output
+
+serve: $(VENV)/.server ## start the server on http://HOST:PORT (default 127.0.0.1:8000)
+	$(BIN)/imeasure-server serve --host $(HOST) --port $(PORT)
+
+lint: $(VENV)/.dev ## ruff, ruff format and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint ## set up all that is needed and run the tests
+	$(BIN)/python -m pytest Testing/server Testing/slicer Testing/clients
+	@echo "Desktop Slicer: not run. With one: make test-slicer SLICER=/path/to/Slicer"
+
+test-slicer: $(VENV)/.dev ## the Slicer tests in a desktop Slicer: SLICER=/path/to/Slicer
+	@test -n "$(SLICER)" || { echo "Say which Slicer: make test-slicer SLICER=/path/to/Slicer"; exit 2; }
+	$(BIN)/python Testing/slicer/desktop/run.py --slicer "$(SLICER)"
+
+test-package: $(VENV)/.dev ## build, ctest and package the extension: SLICER=/path/to/Slicer SLICER_DIR=/path/with/SlicerConfig.cmake
+	Testing/slicer/build_extension.sh
+
+bench: $(VENV)/.dev ## speed and accuracy, as Markdown and JSON in bench-output/
+	PYTHONPATH=Testing $(BIN)/python -m bench --output bench-output
+
+lock: $(VENV)/.dev ## make the lock files anew
+	PATH="$(abspath $(BIN)):$$PATH" server/lock.sh
+
+clean: ## remove what the commands made
+	rm -rf $(VENV) build demo-output bench-output test-output .mypy_cache .pytest_cache .ruff_cache .hypothesis
