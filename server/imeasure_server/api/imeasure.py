@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from typing import Any
 
-from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
+from fastapi import APIRouter, Request
 
 from imeasure_server.api.multipart import DuplicatePart, MalformedForm, Part, boundary_of, read_form
-from imeasure_server.api.openapi import seg_request_body, seg_responses
-from imeasure_server.api.seg_request import part_limits, parse_request
+from imeasure_server.api.seg_request import part_limits
 from imeasure_server.errors import (
     ApiError,
     MissingImage,

@@ -81,9 +81,7 @@ _METADATA_EXAMPLE: dict[str, Any] = {
 
 def seg_responses() -> dict[int | str, dict[str, Any]]:
     """``responses`` of the route: the answer, and every error status with an example of each code."""
-    responses: dict[int | str, dict[str, Any]] = {
-        200: {"model": SegResponse, "description": "Mask and measurements"}
-    }
+    responses: dict[int | str, dict[str, Any]] = {200: {"model": SegResponse, "description": "Mask and measurements"}}
     for error in _EXAMPLES:
         entry = responses.setdefault(
             error.status,

@@ -52,7 +52,7 @@ def check_crop(values: dict[str, Any], scan: Geometry | None, errors: FieldError
     if crop is not None and unclipped is not None and ((unclipped[0] > crop[0]) | (unclipped[1] < crop[1])).any():
         _add(errors, "crop_boundaries_unclipped_voxel", "Must contain crop_boundaries_voxel.")
     if crop is not None and "shape" in values:
-        expected = (crop[1] - crop[0] + 1).tolist()
+        expected = (crop[1] - crop[0] + 1).astype(int).tolist()
         if values["shape"] != expected:
             _add(errors, "shape", f"Does not match crop_boundaries_voxel, which are inclusive: expected {expected}.")
     if unclipped is not None and "crop_cuboid_center_voxel" in values:

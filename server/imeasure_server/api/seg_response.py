@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import BaseModel, Field
-
-from imeasure_server.api.seg_request import SegRequest
-from imeasure_server.imaging.volume import BoolArray
-from imeasure_server.measurement import Measurements, Segment
 
 ResponsePoint = Annotated[list[float], Field(min_length=3, max_length=3)]
 Triple = Annotated[list[int], Field(min_length=3, max_length=3)]

@@ -10,10 +10,11 @@ import math
 import re
 from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 MAX_MILLIMETRES = 1e6
+MIN_SPACING_MM = 1e-3  # smaller ones make the voxel-to-world matrix singular
 MAX_VOXELS_PER_AXIS = 65_536
 MAX_CLICKS = 1_000
 MAX_STROKES = 256
@@ -30,6 +31,12 @@ def _number(value: Any) -> float:
     if not math.isfinite(value):
         raise PydanticCustomError("number", "Not a valid number.")
     return float(value)
+
+
+def _large_enough(spacing: float) -> float:
+    if spacing < MIN_SPACING_MM:
+        raise PydanticCustomError("spacing", "Must be greater than or equal to {minimum}.", {"minimum": MIN_SPACING_MM})
+    return spacing
 
 
 def _integer(value: Any) -> int:
@@ -54,7 +61,7 @@ def _click_kind(value: Any) -> str | None:
 # Constraints come before the validator so that they are part of the JSON schema too.
 Millimetres = Annotated[float, Field(ge=-MAX_MILLIMETRES, le=MAX_MILLIMETRES), BeforeValidator(_number)]
 Hounsfield = Annotated[float, Field(ge=-1e6, le=1e6), BeforeValidator(_number)]
-Spacing = Annotated[float, Field(gt=0, ge=1e-3, le=1e3), BeforeValidator(_number)]
+Spacing = Annotated[float, Field(gt=0, le=1e3), BeforeValidator(_number), AfterValidator(_large_enough)]
 Cosine = Annotated[float, Field(ge=-1.001, le=1.001), BeforeValidator(_number)]
 Slope = Annotated[float, Field(gt=0, le=1e4), BeforeValidator(_number)]
 VoxelIndex = Annotated[int, Field(ge=-MAX_VOXELS_PER_AXIS, le=MAX_VOXELS_PER_AXIS), BeforeValidator(_integer)]
