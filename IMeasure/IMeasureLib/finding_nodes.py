@@ -1,0 +1,206 @@
+"""A finding in the scene: a segment that carries it in a tag, and the markups lines that belong to it.
+
+The tag is the truth: it goes with the segment through undo, scene save and restore, and copying between segmentations.
+The lines are a picture of it, made anew whenever they do not fit: they have the segment's name, colour and visibility,
+and hang below the volume's parent transform.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+import vtk
+
+from .findings import Finding, FindingError, MeasuredLine
+from .prompts import PromptError
+
+TAG = "IMeasure.Finding"
+SEGMENT_ATTRIBUTE = "IMeasure.SegmentId"
+FINDING_ATTRIBUTE = "IMeasure.FindingId"
+KIND_ATTRIBUTE = "IMeasure.Line"
+SEGMENTATION_ROLE = "IMeasure.Segmentation"
+VOLUME_ROLE = "IMeasure.Volume"
+LINE_KINDS = ("long", "short", "diameter", "height")
+LINE_LABELS = {"long": "long", "short": "short", "diameter": "3D", "height": "height"}
+TERMINOLOGY = (
+    "Segmentation category and type - 3D Slicer General Anatomy list"
+    "~SCT^49755003^Morphologically Altered Structure~SCT^4147007^Mass~^^~Anatomic codes - DICOM master list~^^~^^"
+)
+"""Standard terminology of a finding's segment."""
+
+
+def segmentOf(segmentationNode: Any, segmentId: str) -> Any:
+    """The vtkSegment, or None."""
+    return segmentationNode.GetSegmentation().GetSegment(segmentId) if segmentationNode is not None else None
+
+
+def tagOf(segmentationNode: Any, segmentId: str) -> str:
+    """What a segment's tag holds, "" when it is no finding."""
+    segment = segmentOf(segmentationNode, segmentId)
+    text = vtk.reference("")
+    return str(text) if segment is not None and segment.GetTag(TAG, text) else ""
+
+
+def readFinding(segmentationNode: Any, segmentId: str) -> Finding | None:
+    """A segment's finding with the segment's present name, colour and visibility; None when it has none.
+
+    Raises:
+        FindingError: what is stored is damaged or of a newer IMeasure.
+        PromptError: the same of its prompts.
+    """
+    text = tagOf(segmentationNode, segmentId)
+    if not text:
+        return None
+    segment = segmentOf(segmentationNode, segmentId)
+    red, green, blue = segment.GetColor()
+    visible = isVisible(segmentationNode, segmentId)
+    return Finding.fromJSON(text).with_(name=segment.GetName() or "", color=(red, green, blue), visible=visible)
+
+
+def readableFinding(segmentationNode: Any, segmentId: str) -> Finding | None:
+    """As ``readFinding``; None also for what cannot be read."""
+    try:
+        return readFinding(segmentationNode, segmentId)
+    except (FindingError, PromptError):
+        return None
+
+
+def isVisible(segmentationNode: Any, segmentId: str) -> bool:
+    """Whether the segment and its segmentation are shown."""
+    display = segmentationNode.GetDisplayNode()
+    return display is None or bool(display.GetVisibility() and display.GetSegmentVisibility(segmentId))
+
+
+def storeFinding(segmentationNode: Any, segmentId: str, finding: Finding, volumeNode: Any) -> None:
+    """Make a segment carry a finding that was measured on a volume, and draw its lines."""
+    # Slicer's .seg.nrrd separates tags by "|".
+    segmentOf(segmentationNode, segmentId).SetTag(TAG, finding.toJSON().replace("|", "\\u007c"))
+    segmentationNode.SetNodeReferenceID(volumeRole(finding), volumeNode.GetID())
+    syncLines(segmentationNode, segmentId)
+
+
+def removeFinding(segmentationNode: Any, segmentId: str) -> None:
+    """Make a segment an ordinary one: its voxels stay, its prompts, measurements and lines go."""
+    segment = segmentOf(segmentationNode, segmentId)
+    if segment is not None:
+        segment.RemoveTag(TAG)
+    syncLines(segmentationNode, segmentId)
+
+
+def volumeRole(finding: Finding) -> str:
+    """Name of the reference from a segmentation to the volume of one of its findings."""
+    return f"{VOLUME_ROLE}.{finding.id}"
+
+
+def volumeOf(segmentationNode: Any, finding: Finding) -> Any:
+    """The volume that a finding was measured on, or None when it is gone."""
+    return segmentationNode.GetNodeReference(volumeRole(finding))
+
+
+def findingSegments(segmentationNode: Any) -> list[str]:
+    """Ids of the segments that are findings, in the segmentation's order."""
+    segmentIds = segmentationNode.GetSegmentation().GetSegmentIDs()
+    return [segmentId for segmentId in segmentIds if tagOf(segmentationNode, segmentId)]
+
+
+def nodesOfClass(scene: Any, name: str) -> list[Any]:
+    """All nodes of a class, in the scene's order."""
+    return [scene.GetNthNodeByClass(index, name) for index in range(scene.GetNumberOfNodesByClass(name))]
+
+
+def linesOf(segmentationNode: Any, segmentId: str | None = None) -> dict[tuple[str, str], Any]:
+    """(segment id, kind) → line node of the lines of one segment, or of all segments of a segmentation."""
+    lines = {}
+    for line in nodesOfClass(segmentationNode.GetScene(), "vtkMRMLMarkupsLineNode"):
+        owner = line.GetAttribute(SEGMENT_ATTRIBUTE)
+        if line.GetNodeReferenceID(SEGMENTATION_ROLE) != segmentationNode.GetID() or not owner:
+            continue
+        if segmentId in (None, owner):
+            lines[owner, line.GetAttribute(KIND_ATTRIBUTE) or ""] = line
+    return lines
+
+
+def syncSegmentation(segmentationNode: Any) -> None:
+    """Make all lines of a segmentation agree with its segments; those of segments that are gone are removed."""
+    segmentIds = set(segmentationNode.GetSegmentation().GetSegmentIDs())
+    owners = {owner for owner, _ in linesOf(segmentationNode)}
+    for segmentId in owners | set(findingSegments(segmentationNode)):
+        if segmentId in segmentIds or segmentId in owners:
+            syncLines(segmentationNode, segmentId)
+
+
+def syncLines(segmentationNode: Any, segmentId: str) -> None:
+    """Make the lines of one segment agree with its tag, name, colour, visibility and the volume's parent transform."""
+    scene = segmentationNode.GetScene()
+    present = linesOf(segmentationNode, segmentId)
+    finding = readableFinding(segmentationNode, segmentId)
+    wanted = measuredLines(finding) if finding is not None else {}
+    for (_, kind), line in present.items():
+        if kind not in wanted:
+            scene.RemoveNode(line)
+    if finding is None:
+        return
+    for kind, measured in wanted.items():
+        line = present.get((segmentId, kind)) or _newLine(segmentationNode, segmentId, kind)
+        _updateLine(line, kind, measured, finding, volumeOf(segmentationNode, finding) or segmentationNode)
+
+
+def measuredLines(finding: Finding) -> dict[str, MeasuredLine]:
+    """Kind → line of what is drawn: the axes on the slice with the longest long axis, 3D diameter and height."""
+    m = finding.measurements
+    if m is None:
+        return {}
+    lines = {"long": m.long, "short": m.short, "diameter": m.diameter, "height": m.height}
+    return {kind: line for kind, line in lines.items() if line is not None}
+
+
+def _newLine(segmentationNode: Any, segmentId: str, kind: str) -> Any:
+    scene = segmentationNode.GetScene()
+    line = scene.AddNewNodeByClass("vtkMRMLMarkupsLineNode")
+    line.SetAttribute(SEGMENT_ATTRIBUTE, segmentId)
+    line.SetAttribute(KIND_ATTRIBUTE, kind)
+    line.SetNodeReferenceID(SEGMENTATION_ROLE, segmentationNode.GetID())
+    line.SetLocked(True)
+    line.CreateDefaultDisplayNodes()
+    display = line.GetDisplayNode()
+    display.SetPropertiesLabelVisibility(True)
+    display.SetPointLabelsVisibility(False)
+    display.SetTextScale(2.5)
+    display.SetGlyphScale(1.0)
+    # Across the slices a line would show as a dot on each: only the axes, which lie in one slice, belong there.
+    display.SetVisibility2D(kind in ("long", "short"))
+    return line
+
+
+def _updateLine(line: Any, kind: str, measured: MeasuredLine, finding: Finding, owner: Any) -> None:
+    """Change only what differs: every change makes all views draw again."""
+    name = f"{finding.name} {LINE_LABELS[kind]}"
+    if line.GetName() != name:
+        line.SetName(name)
+    if line.GetAttribute(FINDING_ATTRIBUTE) != finding.id:
+        line.SetAttribute(FINDING_ATTRIBUTE, finding.id)
+    ends = [list(measured.start), list(measured.end)]
+    present = [list(line.GetNthControlPointPosition(n)) for n in range(line.GetNumberOfControlPoints())]
+    if present != ends:
+        line.RemoveAllControlPoints()
+        for end in ends:
+            line.AddControlPoint(vtk.vtkVector3d(*end))
+    if line.GetTransformNodeID() != owner.GetTransformNodeID():
+        line.SetAndObserveTransformNodeID(owner.GetTransformNodeID())
+    display = line.GetDisplayNode()
+    if display is None:
+        return
+    if tuple(display.GetSelectedColor()) != finding.color:
+        display.SetSelectedColor(*finding.color)
+        display.SetColor(*finding.color)
+    if bool(display.GetVisibility()) != finding.visible:
+        display.SetVisibility(finding.visible)
+
+
+def placeBeside(node: Any, volumeNode: Any) -> None:
+    """Put a node into the volume's folder (its study) of the subject hierarchy."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+    if hierarchy is not None:
+        parent = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(volumeNode))
+        hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), parent)
