@@ -72,7 +72,7 @@ def _block(shape: Shape, geometry: Geometry) -> tuple[slice, slice, slice]:
 
 
 def paint(image: Array, geometry: Geometry, shape: Shape, value: float | Array) -> Array:
-    """Paint ``value`` (a number, or an image of the grid's shape) where ``shape`` is; returns its coverage (full grid)."""
+    """Paint ``value`` (a number, or an image of the grid's shape) where ``shape`` is; returns its coverage."""
     block, filled = coverage(shape, geometry)
     full = np.zeros(geometry.shape)
     full[block] = filled

@@ -16,6 +16,14 @@ class EmptySegmentationError(SegmentationError):
     """Nothing can be segmented from these prompts."""
 
 
+class OutsideVolumeError(SegmentationError):
+    """A click lies outside the volume."""
+
+
+class ConflictingPromptsError(SegmentationError):
+    """Prompts that no mask can satisfy: one voxel clicked as object and as not the object."""
+
+
 class SegmentationCancelled(SegmentationError):
     """Nobody waits for the answer any more."""
 
@@ -49,6 +57,8 @@ class SegmentationEngine(Protocol):
 
         Raises:
             EmptySegmentationError: nothing can be segmented.
+            OutsideVolumeError: a click lies outside the volume.
+            ConflictingPromptsError: the prompts contradict each other.
             SegmentationCancelled: ``cancellation`` was set.
         """
         ...

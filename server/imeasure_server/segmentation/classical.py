@@ -1,0 +1,120 @@
+"""The engine that needs no training: intensities, distances in mm and minimum cuts.
+
+A click says where the object is, not how big. So the object is looked for at a series of sizes, each on a grid that
+fits it; the size whose boundary looks best is kept and refined at the volume's resolution. Corrections are cuts of
+their own around the new click. Methods: Boykov and Funka-Lea, "Graph Cuts and Efficient N-D Image Segmentation",
+IJCV 2006; Rother et al., "GrabCut", SIGGRAPH 2004.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from imeasure_server.imaging.volume import BoolArray, FloatArray, Volume
+from imeasure_server.segmentation.binding import apply_edit, bind, check_prompts, new_edits
+from imeasure_server.segmentation.candidates import Candidate, grid_for, segment_hypothesis
+from imeasure_server.segmentation.engine import (
+    Cancellation,
+    EmptySegmentationError,
+    SegmentationCancelled,
+)
+from imeasure_server.segmentation.local_edit import propose
+from imeasure_server.segmentation.prompt_evidence import evidence_on, hypotheses
+from imeasure_server.segmentation.prompts import Prompts
+from imeasure_server.segmentation.quality import features_of, predicted_overlap
+from imeasure_server.segmentation.refinement import refine
+
+FINENESS = 6.0  # samples per radius in the search
+NOISE_FLOOR = 1e-3  # of the image's range: differences below it mean nothing
+LEAST_QUALITY = 0.3  # below it, one click has found nothing
+
+
+class GraphCutEngine:
+    """Classical segmentation by graph cut; runs on the CPU whatever ``device`` says.
+
+    Args:
+        device: remembered only.
+    """
+
+    name = "graph-cut"
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
+
+    def segment(self, volume: Volume, prompts: Prompts, cancellation: Cancellation | None = None) -> BoolArray:
+        """Segment one object; see ``SegmentationEngine.segment``."""
+        check_prompts(prompts, volume.geometry.shape)
+        array, floor = _usable(volume.array)
+        spacing = volume.geometry.spacing
+        previous = prompts.previous_mask
+        if previous is not None and previous.any():
+            mask = np.array(previous, dtype=bool)
+            for edit in new_edits(mask, prompts, spacing):
+                _check(cancellation)
+                mask = apply_edit(mask, edit, propose(array, spacing, mask, edit, floor))
+            return bind(mask, prompts, spacing)
+        candidates = search(array, spacing, prompts, floor, cancellation)
+        best = pick(candidates)
+        sized = bool(prompts.strokes or prompts.box or prompts.extreme_pairs)
+        if best is None or (not sized and best[1] < LEAST_QUALITY):
+            raise EmptySegmentationError("No boundary was found around the click: click inside the lesion.")
+        _check(cancellation)
+        return bind(refine(array, spacing, best[0], prompts), prompts, spacing)
+
+
+def search(
+    array: npt.NDArray[Any],
+    spacing: FloatArray,
+    prompts: Prompts,
+    noise_floor: float,
+    cancellation: Cancellation | None = None,
+) -> list[Candidate | None]:
+    """One candidate for each size (None where nothing was found), smallest first."""
+    x, y, z = array.shape
+    shape = (x, y, z)
+    found: list[Candidate | None] = []
+    for hypothesis in hypotheses(prompts, spacing, shape):
+        _check(cancellation)
+        grid = grid_for(hypothesis, spacing, shape, FINENESS)
+        evidence = evidence_on(grid, prompts, hypothesis, spacing, shape)
+        found.append(segment_hypothesis(array, spacing, hypothesis, grid, evidence, noise_floor))
+    return found
+
+
+def pick(candidates: list[Candidate | None]) -> tuple[Candidate, float] | None:
+    """The best-looking candidate and its predicted overlap with the object."""
+    best: tuple[Candidate, float] | None = None
+    for index, candidate in enumerate(candidates):
+        if candidate is not None:
+            quality = predicted_overlap(features_of(candidates, index))
+            if best is None or quality > best[1]:
+                best = candidate, quality
+    return best
+
+
+def _usable(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
+    """The image without NaN and infinities, and the smallest intensity difference that means something.
+
+    Raises:
+        EmptySegmentationError: the image has one intensity only.
+    """
+    if np.issubdtype(array.dtype, np.floating):
+        finite = np.isfinite(array)
+        if not finite.all():
+            lowest = float(array[finite].min()) if finite.any() else 0.0
+            array = np.where(finite, array, np.asarray(lowest, dtype=array.dtype))
+    # A few thousand voxels tell the range, whatever the size of the volume.
+    sample = np.asarray(array[tuple(slice(None, None, max(1, n // 40)) for n in array.shape)], dtype=np.float64)
+    lower, upper = np.percentile(sample, (1, 99))
+    extent = float(upper - lower) or float(array.max()) - float(array.min())
+    if extent <= 0:
+        raise EmptySegmentationError("The image has the same intensity everywhere: there is nothing to segment.")
+    return array, NOISE_FLOOR * extent
+
+
+def _check(cancellation: Cancellation | None) -> None:
+    if cancellation is not None and cancellation.is_set():
+        raise SegmentationCancelled("The request was cancelled.")
