@@ -1,0 +1,188 @@
+"""What runs in a worker process: one device, its models loaded once, one job at a time."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+from imeasure_server.models.channel import receive, send
+from imeasure_server.models.device import (
+    device_memory_in_use,
+    out_of_memory_sentence,
+    release_device_memory,
+    resolve_device,
+)
+from imeasure_server.models.failures import JobFailed, OutOfMemory, PoolError
+from imeasure_server.models.jobs import Job, Outcome
+from imeasure_server.models.memory import resident_bytes
+from imeasure_server.segmentation.engine import Cancellation, SegmentationEngine, SegmentationError
+
+logger = logging.getLogger(__name__)
+Model = TypeVar("Model")
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """How a worker is started.
+
+    Attributes:
+        device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
+        engine: name of the segmentation engine, or None for the default one.
+        log_level: name of a level of `logging`.
+    """
+
+    device: str
+    engine: str | None = None
+    log_level: str = "info"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """First message of a worker that can work; ``device`` is what ``auto`` became."""
+
+    device: str
+    engine: str
+    model_bytes: int
+
+
+@dataclass(frozen=True)
+class StartFailed:
+    """First and last message of a worker that cannot work; a sentence."""
+
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """A job's outcome, and the seconds it was worked on."""
+
+    outcome: Outcome
+    seconds: float
+    model_bytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Failed:
+    """A job's error."""
+
+    error: Exception
+
+
+class WorkerContext:
+    """What a job finds in the worker process.
+
+    Attributes:
+        device: ``cpu``, ``mps`` or ``cuda:N``.
+        cancellation: set when nobody waits for the job any more; to be looked at between stages.
+    """
+
+    def __init__(self, device: str, engine_name: str | None, cancellation: Cancellation) -> None:
+        self.device = device
+        self.cancellation = cancellation
+        self._engine_name = engine_name
+        self._models: dict[str, Any] = {}
+        self._resident_before = resident_bytes()
+        self._resident_grown = 0
+
+    @cached_property
+    def engine(self) -> SegmentationEngine:
+        """The segmentation engine of this server."""
+        from imeasure_server.segmentation.engines import DEFAULT_ENGINE, create_engine
+
+        return self.loaded("engine", lambda device: create_engine(self._engine_name or DEFAULT_ENGINE, device))
+
+    def loaded(self, key: str, load: Callable[[str], Model]) -> Model:
+        """The model of that key, loaded onto the device the first time it is asked for."""
+        if key not in self._models:
+            self._models[key] = load(self.device)
+            self._resident_grown = max(0, resident_bytes() - self._resident_before)
+        model: Model = self._models[key]
+        return model
+
+    @contextmanager
+    def stage(self, name: str, timings: dict[str, float]) -> Iterator[None]:
+        """Add the seconds of the block to ``timings[name]``."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            timings[name] = timings.get(name, 0.0) + time.perf_counter() - start
+
+    @property
+    def model_bytes(self) -> int:
+        """Memory of the models: on the device if it has its own, else what the process grew by while loading them."""
+        return self._resident_grown if self.device == "cpu" else device_memory_in_use(self.device)
+
+
+def run_worker(connection: Connection, cancellation: Cancellation, options: WorkerOptions) -> None:
+    """Serve jobs until the other side of the connection is gone. Target of the worker process."""
+    _leave_signals_to_the_parent()
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    logging.basicConfig(level=options.log_level.upper())
+    try:
+        context = WorkerContext(resolve_device(options.device), options.engine, cancellation)
+        send(connection, Ready(context.device, context.engine.name, context.model_bytes))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to be told
+        reason = str(error) if isinstance(error, ValueError) else f"The engine does not load ({error!r})."
+        send(connection, StartFailed(reason))
+        return
+    while True:
+        try:
+            job = receive(connection)
+        except (EOFError, OSError):
+            return
+        send(connection, answer(job, context))
+
+
+def answer(job: Job[Outcome], context: WorkerContext) -> Done | Failed:
+    """Run a job; every error becomes an answer."""
+    start = time.perf_counter()
+    try:
+        outcome = job.run(context)
+    except Exception as error:  # noqa: BLE001 - a worker outlives the errors of its jobs
+        return Failed(_portable(error, context.device))
+    return Done(outcome, time.perf_counter() - start, context.model_bytes)
+
+
+def _portable(error: Exception, device: str) -> Exception:
+    """The error as it can be told to the other process."""
+    sentence = out_of_memory_sentence(error)
+    if sentence is not None:
+        release_device_memory(device)
+        return OutOfMemory(sentence)
+    if isinstance(error, SegmentationError | PoolError) and _survives_pickling(error):
+        return error
+    places = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
+    return JobFailed(f"{places}{type(error).__qualname__}")
+
+
+def _survives_pickling(error: Exception) -> bool:
+    try:
+        return type(pickle.loads(pickle.dumps(error))) is type(error)
+    except Exception:  # noqa: BLE001 - any failure to travel is the answer
+        return False
+
+
+def _leave_signals_to_the_parent() -> None:
+    """Ctrl-C and a service manager's SIGTERM reach the whole group; the parent finishes what runs and then ends us."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _end_with_the_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
