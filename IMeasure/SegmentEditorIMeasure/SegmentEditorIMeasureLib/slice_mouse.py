@@ -1,0 +1,188 @@
+"""The mouse of the effect: events of slice views go in, finished prompt steps come out; the rest stays Slicer's."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from IMeasureLib.prompts import Step
+from IMeasureLib.slice_preview import SlicePreview
+from IMeasureLib.tool_session import AXIAL_COSINE
+from IMeasureLib.tools import TOOLS, MagicPenTool, Tool, TrueClickTool
+from IMeasureLib.volume_access import geometryOf, localToWorld, worldToLocal
+
+DRAG_PIXELS = 4
+"""A right button released further away than this was a drag (zoom), not a click."""
+
+RasOf = Callable[[tuple[int, int], Any], Any]
+
+
+class SliceMouseTool:
+    """One tool at work on one volume, in all slice views.
+
+    The left button is the tool's (with Ctrl it excludes); a right *click* excludes with TrueClick, while a right drag
+    still zooms. Shift and Alt, the wheel and the middle button keep their meaning.
+
+    Args:
+        rasOf: ((x, y) event position, view widget) → world RAS, as the effect API gives it.
+        mayBegin: asked at each press; False ignores it.
+        onStep: called with a finished step, local RAS mm of the volume.
+        onProgress: called when a step was begun, went on or was forgotten.
+        onRefused: called with a sentence when a press is not taken.
+    """
+
+    def __init__(
+        self,
+        rasOf: RasOf,
+        mayBegin: Callable[[], bool],
+        onStep: Callable[[Step], None],
+        onProgress: Callable[[], None],
+        onRefused: Callable[[str], None],
+    ) -> None:
+        self._rasOf, self._mayBegin = rasOf, mayBegin
+        self._onStep, self._onProgress, self._onRefused = onStep, onProgress, onRefused
+        self._tool: Tool | None = None
+        self._volumeNode: Any = None
+        self._previews: dict[str, SlicePreview] = {}
+        self._isLeftDown = False
+        self._rightPress: tuple[int, int] | None = None
+
+    @property
+    def tool(self) -> Tool | None:
+        """The tool at work, None when there is no volume to work on."""
+        return self._tool
+
+    @property
+    def isBusy(self) -> bool:
+        """Whether a step was begun and not finished."""
+        return self._tool is not None and self._tool.isBusy
+
+    def start(self, toolName: str, volumeNode: Any) -> None:
+        """Put a tool to work.
+
+        Raises:
+            VolumeError, GeometryError: the volume cannot be used.
+        """
+        self.stop()
+        self._tool = TOOLS[toolName](geometryOf(volumeNode))
+        self._volumeNode = volumeNode
+
+    def stop(self) -> None:
+        """Forget the tool and what was begun with it."""
+        for preview in self._previews.values():
+            preview.remove()
+        self._previews = {}
+        self._tool = self._volumeNode = self._rightPress = None
+        self._isLeftDown = False
+
+    def cancelStep(self) -> bool:
+        """Forget the unfinished step; False when there was none."""
+        if self._tool is None or not self._tool.isBusy:
+            return False
+        self._tool.cancel()
+        for preview in self._previews.values():
+            preview.show([])
+        self._onProgress()
+        return True
+
+    def viewChanged(self, viewWidget: Any) -> None:
+        """Draw the unfinished step where it belongs after a view was scrolled, zoomed or panned."""
+        preview = self._previews.get(viewWidget.mrmlSliceNode().GetID())
+        if preview is not None:
+            preview.update()
+
+    def process(self, interactor: Any, eventId: int, viewWidget: Any) -> bool:
+        """Handle an event; whether it is used up."""
+        if self._tool is None:
+            return False
+        if eventId in (vtk.vtkCommand.LeftButtonPressEvent, vtk.vtkCommand.LeftButtonDoubleClickEvent):
+            return self._leftPress(interactor, viewWidget)
+        if eventId == vtk.vtkCommand.MouseMoveEvent:
+            return self._move(interactor, viewWidget)
+        if eventId == vtk.vtkCommand.LeftButtonReleaseEvent:
+            return self._leftRelease(interactor, viewWidget)
+        if eventId == vtk.vtkCommand.RightButtonPressEvent:
+            self._rightPress = None if interactor.GetShiftKey() else tuple(interactor.GetEventPosition())
+        elif eventId == vtk.vtkCommand.RightButtonReleaseEvent:
+            self._rightRelease(interactor, viewWidget)
+        return False
+
+    def _leftPress(self, interactor: Any, viewWidget: Any) -> bool:
+        if interactor.GetShiftKey() or interactor.GetAltKey():
+            return False
+        exclude = bool(interactor.GetControlKey())
+        self._isLeftDown = True
+        self._begin(interactor, viewWidget, exclude)
+        return True
+
+    def _begin(self, interactor: Any, viewWidget: Any, exclude: bool) -> None:
+        local = self._local(interactor, viewWidget)
+        refusal = self._refusal(local, exclude, viewWidget)
+        if refusal:
+            self._onRefused(refusal)
+        elif self._mayBegin():
+            self._feed(self._tool.press(local, not exclude), viewWidget)
+
+    def _move(self, interactor: Any, viewWidget: Any) -> bool:
+        if self.isBusy:
+            self._feed(self._tool.move(self._local(interactor, viewWidget)), viewWidget, isMove=True)
+        # Not used up without a button: the data probe, the crosshair and the markers go on working.
+        return self._isLeftDown
+
+    def _leftRelease(self, interactor: Any, viewWidget: Any) -> bool:
+        if not self._isLeftDown:
+            return False
+        self._isLeftDown = False
+        if self.isBusy:
+            self._feed(self._tool.release(self._local(interactor, viewWidget)), viewWidget)
+        return True
+
+    def _rightRelease(self, interactor: Any, viewWidget: Any) -> None:
+        pressed, self._rightPress = self._rightPress, None
+        if pressed is None or not isinstance(self._tool, TrueClickTool):
+            return
+        if np.abs(np.subtract(pressed, interactor.GetEventPosition())).max() > DRAG_PIXELS:
+            return
+        # The view takes a release without a move before it for a click and opens its menu. So: a zoom by nothing.
+        interactor.InvokeEvent(vtk.vtkCommand.MouseMoveEvent)
+        self._begin(interactor, viewWidget, exclude=True)
+
+    def _refusal(self, local: np.ndarray, exclude: bool, viewWidget: Any) -> str:
+        """Why a press there is not taken, "" when it is."""
+        tool = self._tool
+        if not tool.geometry.contains(local):
+            return _("That is outside the volume {name}.").format(name=self._volumeNode.GetName())
+        if exclude and not isinstance(tool, TrueClickTool):
+            return _("{tool} does not exclude: use TrueClick for that.").format(tool=tool.name)
+        if isinstance(tool, MagicPenTool) and not self._showsSlices(viewWidget):
+            return _("MagicPen draws on the volume's own slices: use the axial view (Red, as a rule).")
+        return ""
+
+    def _showsSlices(self, viewWidget: Any) -> bool:
+        """Whether a view lies in the plane of the volume's slices."""
+        sliceToRas = slicer.util.arrayFromVTKMatrix(viewWidget.mrmlSliceNode().GetSliceToRAS())
+        ends = worldToLocal(self._volumeNode, [sliceToRas[:3, 3], sliceToRas[:3, 3] + sliceToRas[:3, 2]])
+        normal = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
+        return abs(float(normal @ self._tool.geometry.directions[:, 2])) > AXIAL_COSINE
+
+    def _feed(self, step: Step | None, viewWidget: Any, isMove: bool = False) -> None:
+        """Draw what the tool has begun, and pass on what it has finished."""
+        points = self._tool.preview
+        key = viewWidget.mrmlSliceNode().GetID()
+        if points and key not in self._previews:
+            self._previews[key] = SlicePreview(viewWidget)
+        for name, preview in self._previews.items():
+            shown = points if name == key else ()
+            world = localToWorld(self._volumeNode, shown) if shown else np.zeros((0, 3))
+            preview.show(world, dots=not isinstance(self._tool, MagicPenTool))
+        if step is not None:
+            self._onStep(step)
+        elif not isMove:
+            self._onProgress()
+
+    def _local(self, interactor: Any, viewWidget: Any) -> np.ndarray:
+        return worldToLocal(self._volumeNode, [self._rasOf(interactor.GetEventPosition(), viewWidget)])[0]
