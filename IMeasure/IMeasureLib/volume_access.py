@@ -168,6 +168,12 @@ def writeMask(
     return region if image is asked and not clipped else readMask(segmentationNode, segmentId, volumeNode)
 
 
+def labelmapFor(region: MaskRegion, volumeNode: Any, segmentationNode: Any) -> Any:
+    """A mask on a volume's grid as ``vtkOrientedImageData`` on the grid of a segmentation, in its own space."""
+    image = orientedImage(region, volumeNode)
+    return _resampled(image, _referenceGrid(segmentationNode), _transformBetween(volumeNode, segmentationNode))
+
+
 def writeLabelmap(image: Any, segmentationNode: Any, segmentId: str, overwritten: Sequence[str] = ()) -> None:
     """Replace a segment's voxels by a labelmap in the segmentation's own space.
 
