@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imeasure_server.api.multipart import Part
-from imeasure_server.api.padding import Padding
+from imeasure_server.segmentation.padding import Padding
 from imeasure_server.api.seg_geometry import check_crop, scan_geometry
 from imeasure_server.api.seg_prompts import slice_contour
 from imeasure_server.api.seg_request import SegRequest, parse_request

@@ -1,4 +1,4 @@
-"""Notice a client that goes away while its answer is being computed."""
+"""Work that stops when the client that asked for it goes away."""
 
 from __future__ import annotations
 
@@ -6,40 +6,35 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from starlette.requests import Request
+from fastapi import Request
+from starlette.requests import ClientDisconnect
 
-Result = TypeVar("Result")
-
-
-class ClientDisconnected(Exception):
-    """Nobody waits for the answer any more."""
+T = TypeVar("T")
 
 
-async def run_until_disconnect(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """Await ``work``, but cancel it when the client goes away. The request's body must have been read.
+async def unless_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Await ``work``, but cancel it when the client closes the connection first.
+
+    Args:
+        request: whose body has been read.
+        work: cancelled, and waited for until it has let go of what it holds.
 
     Raises:
-        ClientDisconnected: the client went away; ``work`` was cancelled and has ended.
+        ClientDisconnect: the client went away.
     """
-    working = asyncio.ensure_future(work)
-    watching = asyncio.ensure_future(_disconnect(request))
+    worker = asyncio.create_task(work)
+    watcher = asyncio.create_task(_disconnected(request))
     try:
-        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        watching.result()
-        raise ClientDisconnected
+        await asyncio.wait({worker, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        if not worker.done():
+            raise ClientDisconnect
+        return worker.result()
     finally:
-        await _end(watching)
-        await _end(working)
+        for task in (worker, watcher):
+            task.cancel()
+        await asyncio.gather(worker, watcher, return_exceptions=True)
 
 
-async def _disconnect(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-async def _end(task: asyncio.Future[Any]) -> None:
-    if not task.done():
-        task.cancel()
-        await asyncio.wait({task})

@@ -2,22 +2,110 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Mapping
+from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
+from imeasure_server.api.disconnect import unless_disconnected
 from imeasure_server.api.multipart import DuplicatePart, MalformedForm, Part, boundary_of, read_form
-from imeasure_server.api.seg_request import part_limits
+from imeasure_server.api.openapi import seg_request_body, seg_responses
+from imeasure_server.api.seg_job import CropJob, OutputShapeError
+from imeasure_server.api.seg_request import SegRequest, parse_request, part_limits
+from imeasure_server.api.seg_response import encode_response
 from imeasure_server.errors import (
     ApiError,
+    ClicksOutOfBounds,
+    EmptySegmentationOutput,
+    InternalError,
     MissingImage,
     MissingMetadata,
+    OutputShapeMismatch,
     PayloadTooLarge,
     RequestInvalid,
+    ServerBusy,
     UnsupportedMediaType,
 )
+from imeasure_server.models.pool import (
+    InferencePool,
+    JobFailed,
+    OutOfMemory,
+    PoolClosed,
+    PoolError,
+    QueueFull,
+    SegmentationOutcome,
+)
+from imeasure_server.segmentation.engine import (
+    ConflictingPromptsError,
+    EmptySegmentationError,
+    OutsideVolumeError,
+    SegmentationError,
+)
 
+CLIENT_CLOSED_REQUEST = 499  # nobody reads this answer; it is what proxies write in their logs
+
+logger = logging.getLogger(__name__)
 router = APIRouter(tags=["iMeasure"])
+
+
+@router.post(
+    "/seg",
+    summary="Segment and measure one object in a CT crop",
+    response_class=Response,
+    responses=seg_responses(),
+    openapi_extra=seg_request_body(),
+)
+async def segment(request: Request) -> Response:
+    """Interactive form (groups of positive and negative clicks, pen strokes, previous mask) and static form
+    (two extreme points) of the iMeasure 3D API. Nothing is remembered between requests.
+    """
+    state = request.app.state
+    max_body_bytes: int = state.settings.max_body_bytes
+    timings: dict[str, float] = {}
+    try:
+        parts = await _read_parts(request, max_body_bytes)
+        started = time.perf_counter()
+        seg_request = await run_in_threadpool(parse_request, parts, max_body_bytes // 2)
+        del parts
+        timings["parse"] = time.perf_counter() - started
+        outcome = await unless_disconnected(request, _segment(state.pool, seg_request))
+    except ClientDisconnect:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
+    timings.update(outcome.timings)
+    started = time.perf_counter()
+    body = await run_in_threadpool(encode_response, seg_request, outcome.mask, outcome.measurements)
+    timings["encode"] = time.perf_counter() - started
+    request.state.timings = timings
+    return Response(body, media_type="application/json", headers={"Server-Timing": _server_timing(timings)})
+
+
+async def _segment(pool: InferencePool, request: SegRequest) -> SegmentationOutcome:
+    """Ask a worker.
+
+    Raises:
+        ApiError: there is no mask.
+    """
+    try:
+        return await pool.submit(CropJob(request.volume, request.prompts, request.padding))
+    except (QueueFull, PoolClosed) as error:
+        raise ServerBusy from error
+    except EmptySegmentationError as error:
+        raise EmptySegmentationOutput from error
+    except ConflictingPromptsError as error:
+        raise RequestInvalid({"clicks": [str(error)]}) from error
+    except OutputShapeError as error:
+        raise OutputShapeMismatch(request.volume.geometry.shape, error.args[0]) from error
+    except OutsideVolumeError as error:
+        raise ClicksOutOfBounds from error
+    except OutOfMemory as error:
+        raise InternalError({"reason": str(error)}) from error
+    except (PoolError, SegmentationError) as error:
+        logger.error("Segmentation failed: %s", error.trace if isinstance(error, JobFailed) else type(error).__name__)
+        raise InternalError from error
 
 
 async def _read_parts(request: Request, max_body_bytes: int) -> Mapping[str, Part]:
@@ -25,6 +113,7 @@ async def _read_parts(request: Request, max_body_bytes: int) -> Mapping[str, Par
 
     Raises:
         ApiError: the body is too large, of another type or not well-formed.
+        ClientDisconnect: it never came whole.
     """
     boundary = boundary_of(request.headers.get("content-type"))
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
@@ -40,7 +129,7 @@ async def _read_parts(request: Request, max_body_bytes: int) -> Mapping[str, Par
 
 def _answer_to(error: MalformedForm) -> ApiError:
     """A broken form is answered as the first part that is missing because of it."""
-    details = {error.field: [str(error)]}
+    details: dict[str, Any] = {error.field: [str(error)]}
     if isinstance(error, DuplicatePart):
         return RequestInvalid(details)
     if "metadata" not in error.parts:
@@ -48,3 +137,8 @@ def _answer_to(error: MalformedForm) -> ApiError:
     if "image" not in error.parts:
         return MissingImage(details)
     return RequestInvalid(details)
+
+
+def _server_timing(timings: Mapping[str, float]) -> str:
+    """The Server-Timing header: milliseconds by stage."""
+    return ", ".join(f"{stage};dur={1000 * seconds:.3f}" for stage, seconds in timings.items())

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from imeasure_server.api.multipart import Part, PartLimit, PartLimits
-from imeasure_server.api.padding import Padding
 from imeasure_server.api.seg_geometry import check_crop, scan_geometry
 from imeasure_server.api.seg_prompts import build_prompts, check_clicks, click_groups
 from imeasure_server.api.seg_schema import MAX_VOXELS_PER_AXIS, FieldErrors, validate_fields
@@ -25,6 +24,7 @@ from imeasure_server.errors import (
     RequestInvalid,
 )
 from imeasure_server.imaging.volume import BoolArray, Geometry, Volume
+from imeasure_server.segmentation.padding import Padding
 from imeasure_server.segmentation.prompts import Prompts
 
 MAX_METADATA_BYTES = 1 << 20

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import base64
+import json
+from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from pydantic import BaseModel, Field
+
+from imeasure_server.api.seg_request import SegRequest
+from imeasure_server.imaging.volume import BoolArray
+
+if TYPE_CHECKING:
+    from imeasure_server.measurement import Measurements, Segment
 
 ResponsePoint = Annotated[list[float], Field(min_length=3, max_length=3)]
 Triple = Annotated[list[int], Field(min_length=3, max_length=3)]
@@ -51,3 +60,41 @@ class ErrorBody(BaseModel):
     error: str = Field(description="One sentence for a person")
     code: str
     details: dict[str, Any] | None = Field(None, description="More about it; for VALIDATION_ERROR a list per field")
+
+
+def encode_response(request: SegRequest, mask: BoolArray, measurements: Measurements) -> bytes:
+    """The JSON of an answer.
+
+    Args:
+        request: that is answered.
+        mask: (x, y, z) bool, of the crop's shape.
+        measurements: of that mask.
+    """
+    body = {
+        "id": request.id,
+        "mask": base64.b64encode(mask.astype(np.uint8).tobytes(order="F")).decode("ascii"),
+        "mask_shape": list(mask.shape),
+        "mask_origin_voxel": list(request.origin_voxel),
+        "mask_spacing": list(request.spacing),
+        "measurements": _measurements(measurements),
+        "volume": measurements.volume,
+        "volume_mm3": measurements.volume_mm3,
+    }
+    return json.dumps(body, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def _measurements(measurements: Measurements) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "cross": {
+            str(index): {"short": _line(cross.short), "long": _line(cross.long)}
+            for index, cross in measurements.cross.items()
+        }
+    }
+    for name, line in (("diameter", measurements.diameter), ("height", measurements.height)):
+        if line is not None:
+            content[name] = _line(line)
+    return content
+
+
+def _line(segment: Segment) -> dict[str, Any]:
+    return {"coords_world": [list(segment.start), list(segment.end)], "length_world": segment.length}

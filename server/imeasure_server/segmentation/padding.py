@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from imeasure_server.imaging.volume import BoolArray, Volume
+from imeasure_server.segmentation.engine import Cancellation, EmptySegmentationError, SegmentationEngine
 from imeasure_server.segmentation.prompts import Box, Point, Prompts
 
 
@@ -56,3 +57,27 @@ class Padding:
     def _moved(self, point: Point) -> Point:
         x, y, z = (value + low for value, low in zip(point, self.before, strict=True))
         return x, y, z
+
+
+def segment_padded(
+    engine: SegmentationEngine,
+    volume: Volume,
+    prompts: Prompts,
+    padding: Padding,
+    cancellation: Cancellation | None = None,
+) -> BoolArray:
+    """Segment with the crop padded to what the client asked for.
+
+    Returns:
+        (x, y, z) bool of ``volume``'s shape.
+
+    Raises:
+        EmptySegmentationError: nothing can be segmented, or nothing of it lies in the volume itself.
+        SegmentationError: of the engine.
+    """
+    if not padding:
+        return engine.segment(volume, prompts, cancellation)
+    mask = padding.remove(engine.segment(padding.apply(volume), padding.shift(prompts), cancellation))
+    if not mask.any():
+        raise EmptySegmentationError("Nothing can be segmented from these prompts.")
+    return mask
