@@ -14,8 +14,13 @@ import vtk
 
 from .findings import Finding, FindingError, MeasuredLine
 from .prompts import PromptError
+from .volume_access import countVoxels
 
 TAG = "IMeasure.Finding"
+COUNT_TAG = "IMeasure.MeasuredVoxels"
+OUTDATED_TAG = "IMeasure.Outdated"
+"""Set while a segment's voxels are not those that were measured: another effect changed them."""
+
 SEGMENT_ATTRIBUTE = "IMeasure.SegmentId"
 FINDING_ATTRIBUTE = "IMeasure.FindingId"
 KIND_ATTRIBUTE = "IMeasure.Line"
@@ -35,15 +40,17 @@ def segmentOf(segmentationNode: Any, segmentId: str) -> Any:
     return segmentationNode.GetSegmentation().GetSegment(segmentId) if segmentationNode is not None else None
 
 
-def tagOf(segmentationNode: Any, segmentId: str) -> str:
-    """What a segment's tag holds, "" when it is no finding."""
+def tagOf(segmentationNode: Any, segmentId: str, tag: str = TAG) -> str:
+    """What a segment's tag holds, "" when it has none; by default the stored finding."""
     segment = segmentOf(segmentationNode, segmentId)
     text = vtk.reference("")
-    return str(text) if segment is not None and segment.GetTag(TAG, text) else ""
+    return str(text) if segment is not None and segment.GetTag(tag, text) else ""
 
 
 def readFinding(segmentationNode: Any, segmentId: str) -> Finding | None:
     """A segment's finding with the segment's present name, colour and visibility; None when it has none.
+
+    Its measurements are None while the segment's voxels are not those that were measured.
 
     Raises:
         FindingError: what is stored is damaged or of a newer IMeasure.
@@ -54,8 +61,26 @@ def readFinding(segmentationNode: Any, segmentId: str) -> Finding | None:
         return None
     segment = segmentOf(segmentationNode, segmentId)
     red, green, blue = segment.GetColor()
-    visible = isVisible(segmentationNode, segmentId)
-    return Finding.fromJSON(text).with_(name=segment.GetName() or "", color=(red, green, blue), visible=visible)
+    finding = Finding.fromJSON(text)
+    return finding.with_(
+        name=segment.GetName() or "",
+        color=(red, green, blue),
+        visible=isVisible(segmentationNode, segmentId),
+        measurements=None if tagOf(segmentationNode, segmentId, OUTDATED_TAG) else finding.measurements,
+    )
+
+
+def checkMeasured(segmentationNode: Any, segmentId: str) -> None:
+    """Note whether a finding's voxels are still as many as were measured."""
+    measured = tagOf(segmentationNode, segmentId, COUNT_TAG)
+    outdated = bool(measured) and countVoxels(segmentationNode, segmentId) != int(measured)
+    if outdated == bool(tagOf(segmentationNode, segmentId, OUTDATED_TAG)):
+        return
+    segment = segmentOf(segmentationNode, segmentId)
+    if outdated:
+        segment.SetTag(OUTDATED_TAG, "1")
+    else:
+        segment.RemoveTag(OUTDATED_TAG)
 
 
 def readableFinding(segmentationNode: Any, segmentId: str) -> Finding | None:
@@ -73,9 +98,15 @@ def isVisible(segmentationNode: Any, segmentId: str) -> bool:
 
 
 def storeFinding(segmentationNode: Any, segmentId: str, finding: Finding, volumeNode: Any) -> None:
-    """Make a segment carry a finding that was measured on a volume, and draw its lines."""
-    # Slicer's .seg.nrrd separates tags by "|".
-    segmentOf(segmentationNode, segmentId).SetTag(TAG, finding.toJSON().replace("|", "\\u007c"))
+    """Make a segment carry a finding whose measurements are those of its present voxels, and draw its lines.
+
+    Args:
+        volumeNode: what was measured; coordinates are in its own space.
+    """
+    segment = segmentOf(segmentationNode, segmentId)
+    segment.SetTag(COUNT_TAG, str(countVoxels(segmentationNode, segmentId)))
+    segment.RemoveTag(OUTDATED_TAG)
+    segment.SetTag(TAG, finding.toJSON().replace("|", "\\u007c"))  # Slicer's .seg.nrrd separates tags by "|"
     segmentationNode.SetNodeReferenceID(volumeRole(finding), volumeNode.GetID())
     syncLines(segmentationNode, segmentId)
 
@@ -84,7 +115,8 @@ def removeFinding(segmentationNode: Any, segmentId: str) -> None:
     """Make a segment an ordinary one: its voxels stay, its prompts, measurements and lines go."""
     segment = segmentOf(segmentationNode, segmentId)
     if segment is not None:
-        segment.RemoveTag(TAG)
+        for tag in (TAG, COUNT_TAG, OUTDATED_TAG):
+            segment.RemoveTag(tag)
     syncLines(segmentationNode, segmentId)
 
 

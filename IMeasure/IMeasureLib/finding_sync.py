@@ -7,7 +7,7 @@ from typing import Any, Callable
 import slicer
 import vtk
 
-from .finding_nodes import SEGMENTATION_ROLE, nodesOfClass, syncSegmentation
+from .finding_nodes import SEGMENTATION_ROLE, checkMeasured, findingSegments, nodesOfClass, syncSegmentation
 
 SEGMENTATION_CLASS = "vtkMRMLSegmentationNode"
 VOLUME_CLASS = "vtkMRMLScalarVolumeNode"
@@ -17,7 +17,7 @@ class FindingSync:
     """Observes a scene: segments renamed, recoloured, hidden, removed, restored by undo; volumes put under a transform.
 
     Attributes:
-        onChanged: called after findings may have changed (for a table of them); it may come several times for one change.
+        onChanged: called after findings may have changed (for a table of them); it may come more than once.
     """
 
     def __init__(self, scene: Any, onChanged: Callable[[], None] | None = None) -> None:
@@ -64,7 +64,16 @@ class FindingSync:
         def react(*_: Any) -> None:
             self._sync(node)
 
+        def check(*_: Any) -> None:
+            if not self._busy:
+                for segmentId in findingSegments(node):
+                    checkMeasured(node, segmentId)  # a change of a tag comes back as SegmentModified
+
         pairs = [(segmentation, segmentation.AddObserver(getattr(segmentation, kind), react)) for kind in kinds]
+        edited = getattr(segmentation, "SourceRepresentationModified", None)
+        if edited is None:  # Slicer 5.2 and older
+            edited = segmentation.MasterRepresentationModified
+        pairs.append((segmentation, segmentation.AddObserver(edited, check)))
         pairs.append((node, node.AddObserver(slicer.vtkMRMLDisplayableNode.DisplayModifiedEvent, react)))
         self._observed[node.GetID()] = pairs
 

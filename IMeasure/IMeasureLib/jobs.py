@@ -54,7 +54,7 @@ class ManualTimer:
 
 
 class BackgroundJob(Generic[Result]):
-    """One piece of work. Exactly one of ``onResult``, ``onFailure`` and ``onCancelled`` is called, on the GUI thread."""
+    """One piece of work. One of ``onResult``, ``onFailure`` and ``onCancelled`` is called, once, on the GUI thread."""
 
     def __init__(
         self,

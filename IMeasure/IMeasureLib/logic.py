@@ -15,6 +15,7 @@ import slicer
 from .crop_region import MaskRegion
 from .finding_nodes import (
     TERMINOLOGY,
+    checkMeasured,
     findingSegments,
     nodesOfClass,
     placeBeside,
@@ -23,12 +24,12 @@ from .finding_nodes import (
     segmentOf,
     storeFinding,
     syncLines,
+    syncSegmentation,
     volumeOf,
 )
 from .findings import Finding, Measurements, toCSV, toJSONTable
 from .geometry import VolumeGeometry
 from .imeasure_client import IMeasureClient, SegmentationAnswer
-from .mask_measurement import measureMask
 from .jobs import BackgroundJob, ManualTimer, Progress, TimerFactory
 from .prompts import PromptError, PromptHistory, Step, withPoints
 from .segment_history import SegmentHistory
@@ -81,19 +82,17 @@ class SegmentResult:
     Attributes:
         segmentationNode, segmentId: where the mask is.
         finding: with name, prompts and measurements.
-        mask: on the volume's grid, as written (without voxels that other segments keep).
-        seconds: from the question to the answer.
+        answer: the server's, with the mask on the volume's grid, a warning perhaps, and the seconds that it took.
     """
 
     segmentationNode: Any
     segmentId: str
     finding: Finding
-    mask: MaskRegion
-    seconds: float
+    answer: SegmentationAnswer
 
     @property
     def measurements(self) -> Measurements | None:
-        """In mm and local RAS; None when what was written is not what was measured."""
+        """In mm and local RAS; None when parts of the mask were too far away to be sent, and so not measured."""
         return self.finding.measurements
 
 
@@ -114,8 +113,8 @@ class FindingReference:
 class IMeasureLogic:
     """Segment lesions on a server, keep them in the scene.
 
-    A failed request changes nothing. Every change can be undone. Positions that people give (``segment``, ``jumpTo``) are
-    world RAS; everything else is local RAS: the volume's own space, before its parent transform.
+    A failed request changes nothing. Every change can be undone. Positions that people give and get (``segment``,
+    ``jumpTo``) are world RAS; everything else is local RAS: the volume's own space, before its parent transform.
     """
 
     def __init__(
@@ -162,8 +161,8 @@ class IMeasureLogic:
             positive, negative: positions in world RAS mm that are inside and outside the lesion.
             pen: strokes of at least three positions, each on one slice of the volume.
             twoClick: the two ends of the longest diameter.
-            segmentationNode, segmentId: what to refine. Without a segment a new one is made; without a segmentation that too.
-            overwrite: take voxels from other segments.
+            segmentationNode, segmentId: what to refine. What is missing is made.
+            overwrite: take voxels from other segments, which otherwise keep theirs: the two overlap.
 
         Returns:
             the segment's id, measurements, and more. New prompts are added to those that the segment has.
@@ -247,8 +246,8 @@ class IMeasureLogic:
         client = IMeasureClient(self.settings.serverURL, self.settings.apiKey)
         if not self.settings.hasConsent(client.address):
             raise ConsentError(
-                f"The volume would be sent to {client.address}, which is not this machine. Allow it once in the IMeasure "
-                "module, or with IMeasureLogic().settings.giveConsent(address)."
+                f"The volume would be sent to {client.address}, which is not this machine. Allow it once in the "
+                "IMeasure module, or with IMeasureLogic().settings.giveConsent(address)."
             )
         return client
 
@@ -286,7 +285,7 @@ class IMeasureLogic:
         """Write an answer into the scene: mask, finding and lines; GUI thread only.
 
         Args:
-            overwrite: take voxels from other segments.
+            overwrite: take voxels from other segments, which otherwise keep theirs: the two overlap.
             recordUndo: False when the Segment Editor keeps the undo of it.
 
         Raises:
@@ -307,9 +306,13 @@ class IMeasureLogic:
         try:
             if request.segmentId is None:
                 self.newSegment(segmentationNode, segmentId)
-            mask = writeMask(answer.mask, volumeNode, segmentationNode, segmentId, overwrite)
-            finding = _findingOf(request, answer, mask, segmentationNode, segmentId)
+            writeMask(answer.mask, volumeNode, segmentationNode, segmentId, overwrite)
+            for other in findingSegments(segmentationNode):
+                checkMeasured(segmentationNode, other)
+            present = readableFinding(segmentationNode, segmentId) or Finding()
+            finding = present.with_(history=request.history, measurements=answer.measurements)
             storeFinding(segmentationNode, segmentId, finding, volumeNode)
+            syncSegmentation(segmentationNode)
         except Exception:
             self.history.restore(segmentationNode, before)
             if madeSegmentation:
@@ -318,7 +321,7 @@ class IMeasureLogic:
         if recordUndo:
             self.history.push(segmentationNode, before)
         stored = readFinding(segmentationNode, segmentId) or finding
-        return SegmentResult(segmentationNode, segmentId, stored, mask, answer.seconds)
+        return SegmentResult(segmentationNode, segmentId, stored, answer)
 
     def newSegmentation(self, volumeNode: Any) -> Any:
         """An empty segmentation with the volume's grid, parent transform and subject hierarchy place."""
@@ -400,7 +403,7 @@ class IMeasureLogic:
         return np.asarray(localToWorld(owner, points.mean(axis=0))[0])
 
     def undo(self) -> bool:
-        """Take back the last change: mask, prompts, measurements and lines. False when there is nothing to take back."""
+        """Take back the last change: mask, prompts, measurements and lines. False when there is none."""
         return self.history.undo()
 
     def redo(self) -> bool:
@@ -408,7 +411,7 @@ class IMeasureLogic:
         return self.history.redo()
 
     def exportCSV(self, path: str | Path, segmentationNode: Any = None) -> None:
-        """Write a table of the findings, UTF-8 with a mark that makes spreadsheets read it as such; OSError as it comes."""
+        """Write a table of the findings, in UTF-8 with a byte order mark, which spreadsheets want; OSError as it comes."""
         table = toCSV(reference.finding for reference in self.findings(segmentationNode))
         Path(path).write_bytes(table.encode("utf-8-sig"))
 
@@ -438,14 +441,3 @@ def _ask(
     return client.segment(
         request.voxels, request.geometry, request.history, request.previousMask, request.findingId, cancel, progress
     )
-
-
-def _findingOf(
-    request: SegmentRequest, answer: SegmentationAnswer, mask: MaskRegion, segmentationNode: Any, segmentId: str
-) -> Finding:
-    """The finding to store: of the server where its mask was written whole, else measured on what was written."""
-    present = readableFinding(segmentationNode, segmentId) or Finding()
-    measurements = answer.measurements
-    if measurements is None or mask.count != answer.mask.count:
-        measurements = measureMask(mask, request.geometry)
-    return present.with_(history=request.history, measurements=measurements)

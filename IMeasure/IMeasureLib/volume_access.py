@@ -89,7 +89,7 @@ def segmentationLogic() -> Any:
 
 
 def orientedImage(region: MaskRegion, volumeNode: Any) -> Any:
-    """A mask as ``vtkOrientedImageData`` (unsigned char, 0 and 1) in the volume's own space, with the region's extent."""
+    """A mask as ``vtkOrientedImageData`` (unsigned char, 0 and 1) in the volume's own space."""
     image = slicer.vtkOrientedImageData()
     image.SetGeometryFromImageToWorldMatrix(_matrix(geometryOf(volumeNode).matrix))
     i, j, k = region.origin
@@ -100,6 +100,16 @@ def orientedImage(region: MaskRegion, volumeNode: Any) -> Any:
         scalars = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
         scalars[:] = region.array.ravel()
     return image
+
+
+def countVoxels(segmentationNode: Any, segmentId: str) -> int:
+    """Number of voxels of a segment on its own grid, without copying them; 0 where it has no labelmap."""
+    segment = segmentationNode.GetSegmentation().GetSegment(segmentId)
+    image = segment.GetRepresentation(BINARY_LABELMAP) if segment is not None else None
+    scalars = image.GetPointData().GetScalars() if image is not None else None
+    if scalars is None:
+        return 0
+    return int(np.count_nonzero(numpy_support.vtk_to_numpy(scalars) == segment.GetLabelValue()))
 
 
 def regionOf(image: Any) -> MaskRegion:
@@ -115,7 +125,7 @@ def regionOf(image: Any) -> MaskRegion:
 
 
 def segmentLabelmap(segmentationNode: Any, segmentId: str) -> Any:
-    """A copy of one segment as ``vtkOrientedImageData`` in the segmentation's own space; empty when it has no voxels."""
+    """A copy of one segment as ``vtkOrientedImageData`` in the segmentation's space; empty when it has no voxels."""
     segmentation = segmentationNode.GetSegmentation()
     if segmentation.GetSegment(segmentId) is None:
         raise VolumeError("The segment is no longer there.")
@@ -140,45 +150,29 @@ def writeMask(
     segmentationNode: Any,
     segmentId: str,
     overwrite: bool = False,
-) -> MaskRegion:
+) -> None:
     """Replace one segment by a mask on a volume's grid, in the geometry that the segmentation has.
 
     Args:
-        overwrite: take voxels from other segments. Otherwise they keep theirs, and the mask does without them.
-
-    Returns:
-        What was written, on the volume's grid.
+        overwrite: take voxels from other segments. Otherwise they keep theirs, and the two overlap.
 
     Raises:
-        VolumeError: nothing of the mask is left, or Slicer could not write it. Nothing was changed then.
+        VolumeError: nothing of the mask can be written, or Slicer could not. Nothing was changed then.
     """
     _useBinaryLabelmaps(segmentationNode)
-    asked = orientedImage(region, volumeNode)
-    grid = _referenceGrid(segmentationNode)
-    image = _resampled(asked, grid, _transformBetween(volumeNode, segmentationNode))
-    others = [other for other in segmentationNode.GetSegmentation().GetSegmentIDs() if other != segmentId]
-    clipped = not overwrite and _subtract(image, segmentationNode, others)
-    if regionOf(image).isEmpty:
-        raise VolumeError(
-            "All of it belongs to other segments. Choose to overwrite them, or click elsewhere."
-            if clipped
-            else "The result lies outside the segmentation's grid. Use a new segmentation for this volume."
-        )
-    writeLabelmap(image, segmentationNode, segmentId, others if overwrite else [])
-    return region if image is asked and not clipped else readMask(segmentationNode, segmentId, volumeNode)
-
-
-def labelmapFor(region: MaskRegion, volumeNode: Any, segmentationNode: Any) -> Any:
-    """A mask on a volume's grid as ``vtkOrientedImageData`` on the grid of a segmentation, in its own space."""
     image = orientedImage(region, volumeNode)
-    return _resampled(image, _referenceGrid(segmentationNode), _transformBetween(volumeNode, segmentationNode))
+    image = _resampled(image, _referenceGrid(segmentationNode), _transformBetween(volumeNode, segmentationNode))
+    if regionOf(image).isEmpty:
+        raise VolumeError("The result lies outside the segmentation's grid. Use a new segmentation for this volume.")
+    others = [other for other in segmentationNode.GetSegmentation().GetSegmentIDs() if other != segmentId]
+    writeLabelmap(image, segmentationNode, segmentId, others if overwrite else [])
 
 
 def writeLabelmap(image: Any, segmentationNode: Any, segmentId: str, overwritten: Sequence[str] = ()) -> None:
     """Replace a segment's voxels by a labelmap in the segmentation's own space.
 
-    Segments of ``overwritten`` lose what the labelmap covers; all others keep their voxels, on a layer of their own where
-    they overlap.
+    Segments of ``overwritten`` lose what the labelmap covers; all others keep their voxels, on a layer of their own
+    where they overlap.
     """
     if regionOf(image).isEmpty:
         segmentationNode.GetSegmentation().ClearSegment(segmentId)
@@ -256,7 +250,7 @@ def _resampled(image: Any, grid: Any, transform: Any) -> Any:
 
 
 def _extentOn(grid: Any, image: Any, transform: Any) -> tuple[int, ...]:
-    """The voxels of a grid that a transformed labelmap can reach: resampling all of a large volume would take seconds."""
+    """The voxels of a grid that a transformed labelmap can reach: to resample a whole large volume takes seconds."""
     bounds = [0.0] * 6
     slicer.vtkOrientedImageDataResample.TransformOrientedImageDataBounds(
         image, transform if transform is not None else vtk.vtkTransform(), bounds
@@ -271,18 +265,3 @@ def _extentOn(grid: Any, image: Any, transform: Any) -> tuple[int, ...]:
         upper = min(last, int(np.ceil(reached[:, axis].max())) + 1)
         extent += [lower, upper] if lower <= upper else [first, first]
     return tuple(extent)
-
-
-def _subtract(image: Any, segmentationNode: Any, others: Sequence[str]) -> bool:
-    """Take other segments' voxels out of a labelmap on the segmentation's grid; whether there were any."""
-    i0, i1, j0, j1, k0, k1 = image.GetExtent()
-    origin, size = (i0, j0, k0), (i1 - i0 + 1, j1 - j0 + 1, k1 - k0 + 1)
-    view = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(size[::-1])
-    changed = False
-    for other in others:
-        theirs = regionOf(_resampled(segmentLabelmap(segmentationNode, other), image, None)).onBox(origin, size)
-        taken = theirs & (view != 0)
-        if taken.any():
-            view[taken] = 0
-            changed = True
-    return changed
