@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imeasure_server.api.multipart import Part
-from imeasure_server.segmentation.padding import Padding
 from imeasure_server.api.seg_geometry import check_crop, scan_geometry
 from imeasure_server.api.seg_prompts import slice_contour
 from imeasure_server.api.seg_request import SegRequest, parse_request
 from imeasure_server.api.seg_schema import FieldErrors, validate_fields
 from imeasure_server.errors import ApiError, ClicksOutOfBounds, MagicPenNotAxial, RequestInvalid
 from imeasure_server.imaging.volume import Geometry, Volume
+from imeasure_server.segmentation.padding import Padding
 from phantoms.shapes import rotation_matrix
 
 MAX_VOXELS = 100_000_000

@@ -45,6 +45,7 @@ from imeasure_server.segmentation.engine import (
     OutsideVolumeError,
     SegmentationError,
 )
+from imeasure_server.settings import ServerSettings
 
 CLIENT_CLOSED_REQUEST = 499  # nobody reads this answer; it is what proxies write in their logs
 
@@ -64,12 +65,12 @@ async def segment(request: Request) -> Response:
     (two extreme points) of the iMeasure 3D API. Nothing is remembered between requests.
     """
     state = request.app.state
-    max_body_bytes: int = state.settings.max_body_bytes
+    settings: ServerSettings = state.settings
     timings: dict[str, float] = {}
     try:
-        parts = await _read_parts(request, max_body_bytes)
+        parts = await _read_parts(request, settings.max_body_bytes)
         started = time.perf_counter()
-        seg_request = await run_in_threadpool(parse_request, parts, max_body_bytes // 2)
+        seg_request = await run_in_threadpool(parse_request, parts, settings.max_voxels)
         del parts
         timings["parse"] = time.perf_counter() - started
         outcome = await unless_disconnected(request, _segment(state.pool, seg_request))
