@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 
-EFFECT_SOURCE = os.path.join(os.path.dirname(__file__), "SegmentEditorIMeasureLib", "SegmentEditorEffect.py")
+EFFECT_SOURCE = os.path.join(os.path.dirname(__file__), "SegmentEditorIMeasureLib", "SegmentEditorIMeasureEffect.py")
 
 
 class SegmentEditorIMeasure(ScriptedLoadableModule):

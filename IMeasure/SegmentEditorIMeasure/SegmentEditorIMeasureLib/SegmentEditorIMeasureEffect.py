@@ -32,7 +32,7 @@ MODULE_FOLDER = os.path.dirname(FOLDER)
 DEFAULT_TOOL = "TrueClick"
 
 
-class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
+class SegmentEditorIMeasureEffect(AbstractScriptedSegmentEditorEffect):
     """What Slicer makes one of for each Segment Editor; ``scriptedEffect`` is its C++ side.
 
     Parameters (kept in the scene): "Tool", "ShowPrompts", "KeepOtherSegments".
@@ -52,11 +52,11 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         import qSlicerSegmentationsEditorEffectsPythonQt as effects
 
         cloned = effects.qSlicerSegmentEditorScriptedEffect(None)
-        cloned.setPythonSource(os.path.join(FOLDER, "SegmentEditorEffect.py").replace("\\", "/"))
+        cloned.setPythonSource(os.path.join(FOLDER, "SegmentEditorIMeasureEffect.py").replace("\\", "/"))
         return cloned
 
     def icon(self) -> Any:
-        return qt.QIcon(os.path.join(FOLDER, "SegmentEditorEffect.png"))
+        return qt.QIcon(os.path.join(FOLDER, "SegmentEditorIMeasureEffect.png"))
 
     def helpText(self) -> str:
         return (
