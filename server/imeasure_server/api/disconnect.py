@@ -1,4 +1,4 @@
-"""Work that stops when the client that asked for it goes away."""
+"""Notice a client that goes away while its answer is being computed."""
 
 from __future__ import annotations
 
@@ -6,35 +6,40 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from fastapi import Request
-from starlette.requests import ClientDisconnect
+from starlette.requests import Request
 
-T = TypeVar("T")
+Result = TypeVar("Result")
 
 
-async def unless_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Await ``work``, but cancel it when the client closes the connection first.
+class ClientDisconnected(Exception):
+    """Nobody waits for the answer any more."""
 
-    Args:
-        request: whose body has been read.
-        work: cancelled, and waited for until it has let go of what it holds.
+
+async def run_until_disconnect(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """Await ``work``, but cancel it when the client goes away. The request's body must have been read.
 
     Raises:
-        ClientDisconnect: the client went away.
+        ClientDisconnected: the client went away; ``work`` was cancelled and has ended.
     """
-    worker = asyncio.create_task(work)
-    watcher = asyncio.create_task(_disconnected(request))
+    working = asyncio.ensure_future(work)
+    watching = asyncio.ensure_future(_disconnect(request))
     try:
-        await asyncio.wait({worker, watcher}, return_when=asyncio.FIRST_COMPLETED)
-        if not worker.done():
-            raise ClientDisconnect
-        return worker.result()
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        watching.result()
+        raise ClientDisconnected
     finally:
-        for task in (worker, watcher):
-            task.cancel()
-        await asyncio.gather(worker, watcher, return_exceptions=True)
+        await _end(watching)
+        await _end(working)
 
 
-async def _disconnected(request: Request) -> None:
+async def _disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+async def _end(task: asyncio.Future[Any]) -> None:
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
