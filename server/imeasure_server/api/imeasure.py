@@ -11,9 +11,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from imeasure_server.api.disconnect import unless_disconnected
+from imeasure_server.api.disconnect import ClientDisconnected, run_until_disconnect
 from imeasure_server.api.multipart import DuplicatePart, MalformedForm, Part, boundary_of, read_form
 from imeasure_server.api.openapi import seg_request_body, seg_responses
+from imeasure_server.api.resources import settings_of
 from imeasure_server.api.seg_job import CropJob, OutputShapeError
 from imeasure_server.api.seg_request import SegRequest, parse_request, part_limits
 from imeasure_server.api.seg_response import encode_response
@@ -27,27 +28,15 @@ from imeasure_server.errors import (
     OutputShapeMismatch,
     PayloadTooLarge,
     RequestInvalid,
-    ServerBusy,
     UnsupportedMediaType,
 )
-from imeasure_server.models.pool import (
-    InferencePool,
-    JobFailed,
-    OutOfMemory,
-    PoolClosed,
-    PoolError,
-    QueueFull,
-    SegmentationOutcome,
-)
+from imeasure_server.models.pool import InferencePool, SegmentationOutcome
 from imeasure_server.segmentation.engine import (
     ConflictingPromptsError,
     EmptySegmentationError,
     OutsideVolumeError,
     SegmentationError,
 )
-from imeasure_server.settings import ServerSettings
-
-CLIENT_CLOSED_REQUEST = 499  # nobody reads this answer; it is what proxies write in their logs
 
 logger = logging.getLogger(__name__)
 router = APIRouter(tags=["iMeasure"])
@@ -64,24 +53,21 @@ async def segment(request: Request) -> Response:
     """Interactive form (groups of positive and negative clicks, pen strokes, previous mask) and static form
     (two extreme points) of the iMeasure 3D API. Nothing is remembered between requests.
     """
-    state = request.app.state
-    settings: ServerSettings = state.settings
-    timings: dict[str, float] = {}
-    try:
-        parts = await _read_parts(request, settings.max_body_bytes)
-        started = time.perf_counter()
-        seg_request = await run_in_threadpool(parse_request, parts, settings.max_voxels)
-        del parts
-        timings["parse"] = time.perf_counter() - started
-        outcome = await unless_disconnected(request, _segment(state.pool, seg_request))
-    except ClientDisconnect:
-        return Response(status_code=CLIENT_CLOSED_REQUEST)
+    settings = settings_of(request)
+    timings: dict[str, float] = request.state.timings
+    started = time.perf_counter()
+    parts = await _read_parts(request, settings.max_body_bytes)
+    timings["receive"] = time.perf_counter() - started
+    started = time.perf_counter()
+    seg_request = await run_in_threadpool(parse_request, parts, settings.max_voxels)
+    del parts
+    timings["parse"] = time.perf_counter() - started
+    outcome = await run_until_disconnect(request, _segment(request.app.state.pool, seg_request))
     timings.update(outcome.timings)
     started = time.perf_counter()
     body = await run_in_threadpool(encode_response, seg_request, outcome.mask, outcome.measurements)
     timings["encode"] = time.perf_counter() - started
-    request.state.timings = timings
-    return Response(body, media_type="application/json", headers={"Server-Timing": _server_timing(timings)})
+    return Response(body, media_type="application/json")
 
 
 async def _segment(pool: InferencePool, request: SegRequest) -> SegmentationOutcome:
@@ -89,23 +75,20 @@ async def _segment(pool: InferencePool, request: SegRequest) -> SegmentationOutc
 
     Raises:
         ApiError: there is no mask.
+        PoolError: the worker or its queue failed.
     """
     try:
         return await pool.submit(CropJob(request.volume, request.prompts, request.padding))
-    except (QueueFull, PoolClosed) as error:
-        raise ServerBusy from error
     except EmptySegmentationError as error:
         raise EmptySegmentationOutput from error
     except ConflictingPromptsError as error:
         raise RequestInvalid({"clicks": [str(error)]}) from error
-    except OutputShapeError as error:
-        raise OutputShapeMismatch(request.volume.geometry.shape, error.args[0]) from error
     except OutsideVolumeError as error:
         raise ClicksOutOfBounds from error
-    except OutOfMemory as error:
-        raise InternalError({"reason": str(error)}) from error
-    except (PoolError, SegmentationError) as error:
-        logger.error("Segmentation failed: %s", error.trace if isinstance(error, JobFailed) else type(error).__name__)
+    except OutputShapeError as error:
+        raise OutputShapeMismatch(request.volume.geometry.shape, error.args[0]) from error
+    except SegmentationError as error:
+        logger.error("Segmentation failed: %s", type(error).__name__)
         raise InternalError from error
 
 
@@ -114,7 +97,7 @@ async def _read_parts(request: Request, max_body_bytes: int) -> Mapping[str, Par
 
     Raises:
         ApiError: the body is too large, of another type or not well-formed.
-        ClientDisconnect: it never came whole.
+        ClientDisconnected: it never came whole.
     """
     boundary = boundary_of(request.headers.get("content-type"))
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
@@ -126,6 +109,8 @@ async def _read_parts(request: Request, max_body_bytes: int) -> Mapping[str, Par
         return await read_form(request.stream(), boundary, part_limits(max_body_bytes), max_body_bytes)
     except MalformedForm as error:
         raise _answer_to(error) from error
+    except ClientDisconnect as error:
+        raise ClientDisconnected from error
 
 
 def _answer_to(error: MalformedForm) -> ApiError:
@@ -138,8 +123,3 @@ def _answer_to(error: MalformedForm) -> ApiError:
     if "image" not in error.parts:
         return MissingImage(details)
     return RequestInvalid(details)
-
-
-def _server_timing(timings: Mapping[str, float]) -> str:
-    """The Server-Timing header: milliseconds by stage."""
-    return ", ".join(f"{stage};dur={1000 * seconds:.3f}" for stage, seconds in timings.items())
