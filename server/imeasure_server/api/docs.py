@@ -10,7 +10,9 @@ from starlette.staticfiles import StaticFiles
 
 STATIC = Path(__file__).parent / "static"
 ASSETS = "/docs/assets"
-CONTENT_POLICY = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src data:"
+CONTENT_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src data:"
+)
 
 router = APIRouter(include_in_schema=False)
 assets = StaticFiles(directory=STATIC)

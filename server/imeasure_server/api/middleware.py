@@ -25,7 +25,10 @@ GONE = 499
 
 
 class RequestRecord:
-    """Gives each request an id, and logs and counts its answer by route, never by what was sent."""
+    """Gives each request an id, and logs and counts its answer by route, never by what was sent.
+
+    Routes leave the seconds of their stages in ``request.state.timings``.
+    """
 
     def __init__(self, app: ASGIApp, metrics: ServerMetrics) -> None:
         self._app = app
@@ -39,17 +42,13 @@ class RequestRecord:
         request_id = _request_id(Headers(scope=scope).get(REQUEST_ID))
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
-        timings: dict[str, float] = state.setdefault("timings", {})
         status = 0
 
         async def send_recorded(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID] = request_id
-                if timings:
-                    headers["Server-Timing"] = _server_timing(timings, time.perf_counter() - start)
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
             await send(message)
 
         try:
@@ -60,11 +59,9 @@ class RequestRecord:
                 raise
             await JSONResponse(InternalError().body, 500)(scope, receive, send_recorded)
         finally:
-            self._record(scope, request_id, status or GONE, time.perf_counter() - start, timings)
+            self._record(scope, request_id, status or GONE, time.perf_counter() - start, state.get("timings", {}))
 
-    def _record(
-        self, scope: Scope, request_id: str, status: int, seconds: float, timings: Mapping[str, float]
-    ) -> None:
+    def _record(self, scope: Scope, request_id: str, status: int, seconds: float, timings: Mapping[str, float]) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         route = getattr(scope.get("route"), "path", "unmatched")
         self._metrics.observe(method, route, status, seconds, timings)
@@ -79,54 +76,6 @@ class RequestRecord:
         logger.info("request", extra={FIELDS: fields})
 
 
-class BodyDrain:
-    """Lets an early refusal arrive: what the client still sends is read and dropped before the answer.
-
-    A client that is in the middle of sending when its connection closes sees a broken pipe and not our answer.
-    """
-
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self._app = app
-        self._max_bytes = max_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        ended = False
-        left = self._max_bytes
-
-        async def receive_counted() -> Message:
-            nonlocal ended, left
-            message = await receive()
-            ended = message["type"] == "http.disconnect" or not message.get("more_body", False)
-            left -= len(message.get("body", b""))
-            return message
-
-        async def send_after_body(message: Message) -> None:
-            if message["type"] == "http.response.start" and _has_body(scope):
-                while not ended and left > 0:
-                    await receive_counted()
-                if not ended:
-                    MutableHeaders(scope=message)["Connection"] = "close"
-            await send(message)
-
-        await self._app(scope, receive_counted, send_after_body)
-
-
-def _has_body(scope: Scope) -> bool:
-    headers = Headers(scope=scope)
-    if headers.get("expect", "").lower() == "100-continue":
-        return False
-    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
-
-
 def _request_id(given: str | None) -> str:
     """The client's id when it is a sane one, else a new one."""
     return given if given is not None and _SANE_ID.fullmatch(given) else uuid.uuid4().hex
-
-
-def _server_timing(timings: Mapping[str, float], total: float) -> str:
-    """As in W3C Server Timing: milliseconds by stage."""
-    entries = {**timings, "total": total}
-    return ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in entries.items())

@@ -5,14 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from imeasure_server.metrics import ServerMetrics
-from imeasure_server.models.pool import InferencePool
 from imeasure_server.settings import ServerSettings
-
-
-def pool_of(request: Request) -> InferencePool:
-    """The workers."""
-    pool: InferencePool = request.app.state.pool
-    return pool
 
 
 def settings_of(request: Request) -> ServerSettings:

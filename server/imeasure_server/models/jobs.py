@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from imeasure_server.imaging.volume import BoolArray, Volume
-from imeasure_server.segmentation.prompts import Prompts
+from imeasure_server.imaging.volume import BoolArray
 
 if TYPE_CHECKING:
     from imeasure_server.measurement import Measurements
@@ -51,29 +50,3 @@ class SegmentationOutcome:
     mask: BoolArray
     measurements: Measurements
     timings: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class SegmentationJob:
-    """Segment one object and measure it.
-
-    Attributes:
-        volume: CT in HU.
-        prompts: in voxels of ``volume``.
-    """
-
-    volume: Volume
-    prompts: Prompts
-
-    def run(self, context: WorkerContext) -> SegmentationOutcome:
-        """Raises:
-        SegmentationError: of the engine.
-        """
-        from imeasure_server.measurement import measure
-
-        timings: dict[str, float] = {}
-        with context.stage("engine", timings):
-            mask = context.engine.segment(self.volume, self.prompts, context.cancellation)
-        with context.stage("measure", timings):
-            measurements = measure(mask, self.volume.geometry)
-        return SegmentationOutcome(mask, measurements, timings)

@@ -18,7 +18,7 @@ from imeasure_server.models.failures import (
     WorkerCrashed,
     WorkerStartError,
 )
-from imeasure_server.models.jobs import Job, Outcome, SegmentationJob, SegmentationOutcome
+from imeasure_server.models.jobs import Job, Outcome, SegmentationOutcome
 from imeasure_server.models.memory import resident_bytes
 from imeasure_server.models.worker import WorkerOptions
 from imeasure_server.models.worker_process import START_SECONDS, WorkerProcess
@@ -33,7 +33,6 @@ __all__ = [
     "PoolError",
     "QueueFull",
     "QueueState",
-    "SegmentationJob",
     "SegmentationOutcome",
     "WorkerCrashed",
     "WorkerOptions",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
+from imeasure_server.logging_setup import places, set_up_logging
 from imeasure_server.models.channel import receive, send
 from imeasure_server.models.device import (
     device_memory_in_use,
@@ -29,7 +28,6 @@ from imeasure_server.models.jobs import Job, Outcome
 from imeasure_server.models.memory import resident_bytes
 from imeasure_server.segmentation.engine import Cancellation, SegmentationEngine, SegmentationError
 
-logger = logging.getLogger(__name__)
 Model = TypeVar("Model")
 
 
@@ -99,6 +97,7 @@ class WorkerContext:
     @cached_property
     def engine(self) -> SegmentationEngine:
         """The segmentation engine of this server."""
+        import imeasure_server.measurement  # noqa: F401 - loaded now, so that the first job need not
         from imeasure_server.segmentation.engines import DEFAULT_ENGINE, create_engine
 
         return self.loaded("engine", lambda device: create_engine(self._engine_name or DEFAULT_ENGINE, device))
@@ -130,7 +129,7 @@ def run_worker(connection: Connection, cancellation: Cancellation, options: Work
     """Serve jobs until the other side of the connection is gone. Target of the worker process."""
     _leave_signals_to_the_parent()
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    logging.basicConfig(level=options.log_level.upper())
+    set_up_logging(options.log_level)
     try:
         context = WorkerContext(resolve_device(options.device), options.engine, cancellation)
         send(connection, Ready(context.device, context.engine.name, context.model_bytes))
@@ -164,8 +163,7 @@ def _portable(error: Exception, device: str) -> Exception:
         return OutOfMemory(sentence)
     if isinstance(error, SegmentationError | PoolError) and _survives_pickling(error):
         return error
-    places = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
-    return JobFailed(f"{places}{type(error).__qualname__}")
+    return JobFailed(places(type(error), error.__traceback__))
 
 
 def _survives_pickling(error: Exception) -> bool:

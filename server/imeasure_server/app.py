@@ -1,0 +1,59 @@
+"""The application: every protocol on one FastAPI app."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI
+
+from imeasure_server import __version__
+from imeasure_server.api import docs, health, imeasure
+from imeasure_server.api.access import require_key
+from imeasure_server.api.errors import add_error_handlers
+from imeasure_server.api.middleware import RequestRecord
+from imeasure_server.metrics import ServerMetrics
+from imeasure_server.models.pool import InferencePool
+from imeasure_server.settings import ServerSettings
+
+PROTOCOLS = (imeasure.router,)
+
+
+def create_app(settings: ServerSettings, pool: InferencePool | None = None) -> FastAPI:
+    """The server as an ASGI application.
+
+    Args:
+        settings: see there.
+        pool: workers that are already starting; by default new ones. The application closes them when it ends.
+    """
+    workers = pool if pool is not None else InferencePool(settings.workers, settings.queue_size)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        workers.start()
+        await asyncio.to_thread(workers.wait_until_ready)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(workers.close)
+
+    app = FastAPI(
+        title="IMeasure server",
+        summary="Click a lesion, get a measured mask. Not a medical device.",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.state.pool = workers
+    app.state.metrics = ServerMetrics(workers)
+    app.include_router(health.router)
+    app.include_router(docs.router)
+    app.mount(docs.ASSETS, docs.assets)
+    for protocol in PROTOCOLS:
+        app.include_router(protocol, dependencies=[Depends(require_key)])
+    add_error_handlers(app)
+    app.add_middleware(RequestRecord, metrics=app.state.metrics)
+    return app

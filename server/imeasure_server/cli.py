@@ -1,0 +1,194 @@
+"""The command ``imeasure-server``."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from imeasure_server import __version__
+
+if TYPE_CHECKING:
+    from imeasure_server.settings import ServerSettings
+
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+FORCED_CLOSE_SECONDS = 2.0
+
+app = typer.Typer(
+    help="Click-to-segment and measure on CT. Every option is also a variable IMEASURE_*; the command line wins.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+models = typer.Typer(help="What this server can compute with.", no_args_is_help=True)
+app.add_typer(models, name="models")
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one. [default: 8000]")]
+Device = Annotated[
+    str | None,
+    typer.Option(help="auto, cpu, mps, cuda or cuda:N; several with commas, one worker each. [default: auto]"),
+]
+Workspace = Annotated[Path | None, typer.Option(help="Folder for what the server keeps. [default: a folder of yours]")]
+Engine = Annotated[str | None, typer.Option(help="Segmentation engine, see `models list`. [default: the best one]")]
+RequireKey = Annotated[bool | None, typer.Option("--require-api-key", help="Ask for a key on this machine as well.")]
+Insecure = Annotated[bool | None, typer.Option("--insecure", help="Let other machines in without a key.")]
+Keys = Annotated[
+    list[str] | None,
+    typer.Option("--api-key", help="A key that is let in; repeat for more. Variable: IMEASURE_API_KEYS, with commas."),
+]
+LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error. [default: info]")]
+QueueSize = Annotated[int | None, typer.Option(help="Requests that may wait for each worker. [default: 16]")]
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
+) -> None:
+    """Click-to-segment and measure on CT. Every option is also a variable IMEASURE_*; the command line wins."""
+    if show:
+        typer.echo(f"imeasure-server {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def serve(
+    host: Host = None,
+    port: Port = None,
+    device: Device = None,
+    workspace: Workspace = None,
+    engine: Engine = None,
+    require_api_key: RequireKey = None,
+    insecure: Insecure = None,
+    api_key: Keys = None,
+    log_level: LogLevel = None,
+    queue_size: QueueSize = None,
+) -> None:
+    """Start the server. Ctrl-C finishes what runs and ends it."""
+    settings = _settings(
+        host=host,
+        port=port,
+        device=device,
+        workspace=workspace,
+        engine=engine,
+        require_api_key=require_api_key,
+        insecure=insecure,
+        api_keys=api_key or None,
+        log_level=log_level,
+        queue_size=queue_size,
+    )
+    if settings.problem is not None:
+        _fail(settings.problem, MISUSED)
+    _run(settings)
+
+
+@app.command()
+def doctor(
+    host: Host = None,
+    port: Port = None,
+    device: Device = None,
+    workspace: Workspace = None,
+    engine: Engine = None,
+    require_api_key: RequireKey = None,
+    insecure: Insecure = None,
+    api_key: Keys = None,
+) -> None:
+    """Look at everything a server needs, and say what is wrong."""
+    from imeasure_server.doctor import examine
+
+    settings = _settings(
+        host=host,
+        port=port,
+        device=device,
+        workspace=workspace,
+        engine=engine,
+        require_api_key=require_api_key,
+        insecure=insecure,
+        api_keys=api_key or None,
+    )
+    ill = []
+    for finding in examine(settings):
+        typer.echo(f"{'ok   ' if finding.is_well else 'WRONG'} {finding.subject:<10} {finding.sentence}")
+        if not finding.is_well:
+            ill.append(finding.subject)
+    if ill:
+        _fail(f"Not well: {', '.join(ill)}.", FAILED)
+    typer.echo("All is well.")
+
+
+@models.command("list")
+def list_models() -> None:
+    """The models that work here; one without its weights is not listed."""
+    from imeasure_server.models.registry import list_models as listed
+
+    for entry in listed():
+        typer.echo(f"{entry.name}{' (default)' if entry.is_default else ''}  {entry.task}  {entry.summary}")
+
+
+def _settings(**given: Any) -> ServerSettings:
+    """The settings: what was given on the command line over ``IMEASURE_*`` variables over defaults."""
+    from pydantic import ValidationError
+
+    from imeasure_server.settings import ServerSettings
+
+    try:
+        return ServerSettings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        sentences = []
+        for entry in error.errors(include_input=False):
+            name = str(entry["loc"][0])
+            option = f"--{name.replace('_', '-')}" if given.get(name) is not None else f"IMEASURE_{name.upper()}"
+            sentences.append(f"{option}: {entry['msg'].removeprefix('Value error, ')}")
+        _fail("\n".join(sentences), MISUSED)
+
+
+def _run(settings: ServerSettings) -> None:
+    """Start workers and server; both load at the same time."""
+    from imeasure_server.listening import AddressUnavailable, listen, url_of
+    from imeasure_server.logging_setup import set_up_logging
+    from imeasure_server.models.pool import InferencePool, WorkerStartError
+
+    set_up_logging(settings.log_level)
+    try:
+        settings.workspace.mkdir(parents=True, exist_ok=True)
+        listener = listen(settings.host, settings.port)
+    except OSError as error:
+        _fail(f"The workspace {settings.workspace} cannot be made ({error.strerror}). Choose one with --workspace.")
+    except AddressUnavailable as error:
+        _fail(str(error))
+    pool = InferencePool(settings.workers, settings.queue_size)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        pool.start()
+        from imeasure_server.app import create_app
+        from imeasure_server.serving import serve as serve_until_signal
+
+        application = create_app(settings, pool)
+        pool.wait_until_ready()
+        url = url_of(listener)
+        if not serve_until_signal(application, listener, lambda: typer.echo(f"IMeasure server ready at {url}")):
+            _fail("Ended before every request was answered.", INTERRUPTED)
+    except WorkerStartError as error:
+        _fail(str(error), MISUSED)
+    except KeyboardInterrupt:
+        typer.echo("Stopped while starting.", err=True)
+    finally:
+        pool.close(FORCED_CLOSE_SECONDS)
+        listener.close()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """SIGTERM before there is anything to finish: the same as Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def _fail(sentence: str, status: int = FAILED) -> NoReturn:
+    typer.echo(sentence, err=True)
+    raise typer.Exit(status)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
