@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from imeasure_server.imaging.volume import BoolArray, FloatArray
@@ -18,7 +19,7 @@ from imeasure_server.segmentation.strokes import stroke_mask
 
 Block = tuple[slice, slice, slice]
 
-LOCALITY = 2.5  # an edit reaches at most this many times its depth from its click
+LOCALITY = 3.0  # an edit reaches at most this many times its depth from its click
 LEAST_VOXELS = 1.5  # the least depth, in voxels
 CORE = 0.5  # share of the depth that a click decides alone
 STROKE_REACH = 1.0  # a stroke reaches this many of its own radii beyond its slice
@@ -161,6 +162,8 @@ def settle(mask: BoolArray, prompts: Prompts, keep_all: bool) -> BoolArray:
     if not keep_all and mask.any():
         labels, _ = ndimage.label(mask, structure=CONNECTED)
         asked = [int(labels[voxel]) for voxel in prompts.positive_voxels]
+        for pair in prompts.extreme_pairs:  # what lies between the two ends is asked for, too
+            asked.extend(int(labels[voxel]) for voxel in _line(*pair.voxels))
         if prompts.strokes:
             asked.extend(int(v) for v in np.unique(labels[stroke_mask(prompts.strokes, _shape(mask))]))
         if not asked:  # a box alone
@@ -171,6 +174,13 @@ def settle(mask: BoolArray, prompts: Prompts, keep_all: bool) -> BoolArray:
             "Nothing is left of the object: remove the last negative click or click elsewhere."
         )
     return mask
+
+
+def _line(start: Index, end: Index) -> list[Index]:
+    """The voxels on the straight line between two voxels."""
+    count = int(np.abs(np.subtract(end, start)).max()) + 1
+    steps = np.linspace(np.array(start, dtype=np.float64), np.array(end, dtype=np.float64), count)
+    return [(int(x), int(y), int(z)) for x, y, z in np.floor(steps + 0.5)]
 
 
 def _shape(mask: BoolArray) -> tuple[int, int, int]:
@@ -214,7 +224,8 @@ def _click_edit(
     voxel: Index, positive: bool, mask: BoolArray, prompts: Prompts, strokes: BoolArray, spacing: FloatArray
 ) -> Edit:
     least = LEAST_VOXELS * float(spacing.min())
-    depth = max(_depth(voxel, positive, mask, spacing), least)
+    distance, nearest = _depth(voxel, positive, mask, spacing)
+    depth = max(distance, least)
     block = _block(np.array(voxel), np.array(voxel), LOCALITY * depth, spacing, _shape(mask))
     offsets = _squared_distance(voxel, block, spacing)
     # A click far from a small mask says little about how much is missing there.
@@ -222,6 +233,9 @@ def _click_edit(
     own = CORE * min(depth, max(size, least)) if positive else CORE * depth
     region = offsets <= (LOCALITY * depth) ** 2
     core = offsets <= own**2
+    if positive and distance <= size:  # what was missed hangs together with what was found
+        core |= _capsule(voxel, nearest, max(0.3 * own, 0.6 * float(spacing.max())), block, spacing)
+        core &= region
     others = prompts.negative_voxels if positive else prompts.positive_voxels
     for other in others:  # clicks that contradict each other share the ground between them
         nearer = offsets < _squared_distance(other, block, spacing)
@@ -235,22 +249,36 @@ def _click_edit(
     return Edit(positive, voxel, depth, block, core & region, region)
 
 
-def _depth(voxel: Index, positive: bool, mask: BoolArray, spacing: FloatArray) -> float:
-    """Distance in mm from a wrongly labelled voxel to the nearest voxel of the other label."""
+def _depth(voxel: Index, positive: bool, mask: BoolArray, spacing: FloatArray) -> tuple[float, Index]:
+    """Distance in mm from a wrongly labelled voxel to the nearest voxel of the other label, and that voxel.
+
+    What lies beyond the volume is not the object.
+    """
     found = ndimage.find_objects(mask.astype(np.uint8))
     if not found:
-        return 0.0
-    lower = np.array([max(0, s.start - 1) for s in found[0]])
+        return 0.0, voxel
     part = np.pad(mask[found[0]], 1)
     surface = part & ~ndimage.binary_erosion(part) if positive else ~part & ndimage.binary_dilation(part)
-    start = np.array([s.start for s in found[0]]) - 1
-    del lower
-    indices = np.argwhere(surface) + start
-    return float(np.sqrt((((indices - np.array(voxel)) * spacing) ** 2).sum(axis=1).min()))
+    indices = np.argwhere(surface) + (np.array([s.start for s in found[0]]) - 1)
+    squared = (((indices - np.array(voxel)) * spacing) ** 2).sum(axis=1)
+    x, y, z = (int(v) for v in indices[int(squared.argmin())])
+    return float(np.sqrt(squared.min())), (x, y, z)
+
+
+def _capsule(start: Index, end: Index, radius: float, block: Block, spacing: FloatArray) -> BoolArray:
+    """The voxels of a block within ``radius`` mm of the straight line between two voxels."""
+    capsule = np.zeros(tuple(s.stop - s.start for s in block), dtype=bool)
+    for voxel in _line(start, end):
+        capsule |= _ball_around(voxel, radius, block, spacing)
+    return capsule
 
 
 def _block(
-    lower: np.ndarray, upper: np.ndarray, reach: float, spacing: FloatArray, shape: tuple[int, int, int]
+    lower: npt.NDArray[np.int_],
+    upper: npt.NDArray[np.int_],
+    reach: float,
+    spacing: FloatArray,
+    shape: tuple[int, int, int],
 ) -> Block:
     x, y, z = (
         slice(max(0, int(np.floor(lo - reach / s))), min(n, int(np.ceil(up + reach / s)) + 1))

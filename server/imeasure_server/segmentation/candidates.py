@@ -116,7 +116,7 @@ def segment_hypothesis(
 
 
 def _shape_odds(distance: FloatArray, trust: float) -> FloatArray:
-    weight = 1.2 + 1.5 * trust
+    weight = 1.2 + 2.5 * trust
     return np.asarray(weight * np.clip(1.05 - distance, -1.2, 0.7))
 
 

@@ -8,6 +8,7 @@ IJCV 2006; Rother et al., "GrabCut", SIGGRAPH 2004.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,12 +58,15 @@ class GraphCutEngine:
                 mask = apply_edit(mask, edit, propose(array, spacing, mask, edit, floor))
             return bind(mask, prompts, spacing)
         candidates = search(array, spacing, prompts, floor, cancellation)
-        best = pick(candidates)
-        sized = bool(prompts.strokes or prompts.box or prompts.extreme_pairs)
-        if best is None or (not sized and best[1] < LEAST_QUALITY):
+        if prompts.strokes or prompts.box or prompts.extreme_pairs:
+            best = agree(candidates)
+        else:
+            found = pick(candidates)
+            best = found[0] if found and found[1] >= LEAST_QUALITY else None
+        if best is None:
             raise EmptySegmentationError("No boundary was found around the click: click inside the lesion.")
         _check(cancellation)
-        return bind(refine(array, spacing, best[0], prompts), prompts, spacing)
+        return bind(refine(array, spacing, best, prompts), prompts, spacing)
 
 
 def search(
@@ -76,12 +80,27 @@ def search(
     x, y, z = array.shape
     shape = (x, y, z)
     found: list[Candidate | None] = []
-    for hypothesis in hypotheses(prompts, spacing, shape):
+    guesses = hypotheses(prompts, spacing, shape)
+    sized = guesses[0].trust > 0
+    common = grid_for(max(guesses, key=lambda h: h.radius), spacing, shape, FINENESS)
+    for hypothesis in guesses:
         _check(cancellation)
-        grid = grid_for(hypothesis, spacing, shape, FINENESS)
+        # Guesses of a known size differ little and are compared sample by sample.
+        grid = common if sized else grid_for(hypothesis, spacing, shape, FINENESS)
         evidence = evidence_on(grid, prompts, hypothesis, spacing, shape)
         found.append(segment_hypothesis(array, spacing, hypothesis, grid, evidence, noise_floor))
     return found
+
+
+def agree(candidates: list[Candidate | None]) -> Candidate | None:
+    """What most candidates of one grid have in common; None when that is nothing."""
+    found = [candidate for candidate in candidates if candidate is not None]
+    if not found:
+        return None
+    votes = np.mean([candidate.mask for candidate in found], axis=0)
+    middle = found[len(found) // 2]
+    mask = votes > 0.5 if (votes > 0.5).any() else middle.mask
+    return replace(middle, mask=mask)
 
 
 def pick(candidates: list[Candidate | None]) -> tuple[Candidate, float] | None:

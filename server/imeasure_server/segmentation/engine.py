@@ -38,7 +38,7 @@ class SegmentationEngine(Protocol):
     """An algorithm that turns a volume and prompts into a mask.
 
     Engines hold no state between calls, are deterministic, and keep the rules of ``binding.py``: every positive point
-    lies inside the mask, every negative one outside, and an edit of ``prompts.previous_mask`` stays near the new prompt.
+    lies inside the mask, every negative one outside, and an edit of ``prompts.previous_mask`` stays near what is new.
     """
 
     name: str

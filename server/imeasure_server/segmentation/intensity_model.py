@@ -71,7 +71,7 @@ class IntensityModel:
 def _bins(values: npt.NDArray[Any], level: float, spread: float) -> npt.NDArray[np.int_]:
     # Fine near the object's level, coarse far away: bone and air need no bins of their own.
     unit = np.arcsinh((values - level) / (2.0 * spread)) / np.arcsinh(SPREADS)
-    return np.clip(((unit + 1.0) / 2.0 * BINS).astype(np.int_), 0, BINS - 1)
+    return np.asarray(np.clip(((unit + 1.0) / 2.0 * BINS).astype(np.int_), 0, BINS - 1))
 
 
 def weighted_quantile(values: npt.NDArray[Any], weights: npt.NDArray[Any], quantile: float) -> float:

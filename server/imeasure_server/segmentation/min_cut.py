@@ -54,4 +54,4 @@ def min_cut(
     evidence = np.asarray(log_odds, dtype=np.float64)
     graph.add_grid_tedges(nodes, np.maximum(evidence, 0.0), np.maximum(-evidence, 0.0))
     graph.maxflow()
-    return np.logical_not(graph.get_grid_segments(nodes))
+    return np.asarray(~graph.get_grid_segments(nodes))

@@ -14,7 +14,7 @@ from imeasure_server.segmentation.working_grid import WorkingGrid
 SMALLEST_RADIUS = 1.5  # mm
 LARGEST_RADIUS = 130.0  # mm
 SCALE_STEP = 1.22
-WAIST = (0.6, 0.75, 0.9, 1.0)  # short half axis over long, for two extreme points
+WAIST = (0.65, 0.75, 0.85, 0.95)  # short half axis over long, for two extreme points
 DEPTH = (0.7, 1.0, 1.3)  # half axis across the slice over those in it, for strokes
 MARGIN = 1.08  # an object reaches this much farther than its outermost click
 
@@ -148,6 +148,6 @@ def _strokes_on(grid: WorkingGrid, prompts: Prompts, shape: tuple[int, int, int]
     for k in sorted({stroke.slice_index for stroke in prompts.strokes}):
         sample = int(np.abs(grid.positions[2] - k).argmin())
         if abs(float(grid.positions[2][sample]) - k) <= float(grid.step[2]):
-            enclosed[:, :, sample] |= mask[np.ix_(xs, ys, [k])][:, :, 0]
+            enclosed[:, :, sample] |= mask[:, :, k][np.ix_(xs, ys)]
             drawn[:, :, sample] = True
     return enclosed, drawn

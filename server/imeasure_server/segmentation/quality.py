@@ -59,12 +59,11 @@ def features_of(candidates: list[Candidate | None], index: int) -> FloatArray:
     spread = float(np.log(candidate.model.spread / candidate.noise))
     size = float(np.log(candidate.radius))
     contrast, weakest = float(np.log1p(contrast)), float(np.tanh(weakest / 2))
-    return np.array(
-        [1.0, contrast, contrast**2, weakest, weakest**2, support, separation, separation**2, roundness, roundness**2]
-        + [growth, growth**2, min(growth, 0.0) ** 2, border, border**2]
-        + [agreement[-1], agreement[1], agreement[-1] * agreement[1], agreement[-2], agreement[2]]
-        + [spread, spread**2, size, size**2]
-    )
+    boundary = [contrast, contrast**2, weakest, weakest**2, support]
+    shape = [separation, separation**2, roundness, roundness**2]
+    extent = [growth, growth**2, min(growth, 0.0) ** 2, border, border**2]
+    scales = [agreement[-1], agreement[1], agreement[-1] * agreement[1], agreement[-2], agreement[2]]
+    return np.array([1.0, *boundary, *shape, *extent, *scales, spread, spread**2, size, size**2])
 
 
 def _boundary_contrast(candidate: Candidate) -> tuple[float, float, float]:

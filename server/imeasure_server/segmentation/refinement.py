@@ -17,8 +17,10 @@ from imeasure_server.segmentation.prompts import Prompts
 from imeasure_server.segmentation.working_grid import WorkingGrid
 
 MOST_SAMPLES = 220_000  # of the fine grid: bounds time and memory
-BAND = 0.3  # the boundary may move by this share of the radius
-STIFFNESS = 1.2
+BAND = 0.25  # the boundary may move by this share of the radius
+STIFFNESS = 2.0
+SHAPE = 4.0  # log odds at the band's edge of staying with the candidate
+ODDS_LIMIT = 1.5  # the candidate has decided what intensities could: here they only place the boundary
 
 
 def refine(array: npt.NDArray[Any], voxel_spacing: FloatArray, candidate: Candidate, prompts: Prompts) -> BoolArray:
@@ -38,9 +40,9 @@ def refine(array: npt.NDArray[Any], voxel_spacing: FloatArray, candidate: Candid
     noise = max(noise_level(smooth), candidate.noise * 0.25)
     inside = np.clip(signed / (0.4 * radius), 0.0, 1.0)
     outside = ((signed < -0.12 * radius) & (signed > -0.8 * radius)).astype(np.float64)
-    model = IntensityModel.fit(smooth, inside, outside, noise)
+    model = IntensityModel.fit(smooth, inside, outside, noise, ODDS_LIMIT)
     evidence = evidence_on(grid, prompts, candidate.hypothesis, voxel_spacing, shape)
-    odds = model.log_odds(smooth) + 1.5 * np.clip(signed / band, -1.0, 1.0) + evidence.odds
+    odds = model.log_odds(smooth) + SHAPE * np.clip(signed / band, -1.0, 1.0) + evidence.odds
     odds[signed > band], odds[signed < -band] = HARD, -HARD
     odds[evidence.positive], odds[evidence.negative] = HARD, -HARD
     mask = min_cut(odds, smooth, grid.spacing, 2.0 * max(noise, 0.7 * model.spread), STIFFNESS)

@@ -138,4 +138,4 @@ def _kernel(positions: FloatArray, voxels: npt.NDArray[np.int_], sigma: float) -
     distance = np.abs(positions[:, None] - voxels[None, :])
     weights = np.maximum(0.0, 1.0 - distance) if sigma == 0.0 else np.exp(-0.5 * (distance / sigma) ** 2)
     weights[distance > max(3.0 * sigma, 1.0)] = 0.0
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
