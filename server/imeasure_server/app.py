@@ -51,7 +51,6 @@ def create_app(settings: ServerSettings, pool: InferencePool | None = None) -> F
     app.state.metrics = ServerMetrics(workers)
     app.include_router(health.router)
     app.include_router(docs.router)
-    app.mount(docs.ASSETS, docs.assets)
     for protocol in PROTOCOLS:
         app.include_router(protocol, dependencies=[Depends(require_key)])
     add_error_handlers(app)

@@ -27,7 +27,7 @@ GONE = 499
 class RequestRecord:
     """Gives each request an id, and logs and counts its answer by route, never by what was sent.
 
-    Routes leave the seconds of their stages in ``request.state.timings``.
+    Routes add the seconds of their stages to ``request.state.timings``; the ``Server-Timing`` header tells them.
     """
 
     def __init__(self, app: ASGIApp, metrics: ServerMetrics) -> None:
@@ -42,13 +42,17 @@ class RequestRecord:
         request_id = _request_id(Headers(scope=scope).get(REQUEST_ID))
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
+        timings: dict[str, float] = state.setdefault("timings", {})
         status = 0
 
         async def send_recorded(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID] = request_id
+                if timings:
+                    headers["Server-Timing"] = _server_timing(timings, time.perf_counter() - start)
             await send(message)
 
         try:
@@ -59,7 +63,7 @@ class RequestRecord:
                 raise
             await JSONResponse(InternalError().body, 500)(scope, receive, send_recorded)
         finally:
-            self._record(scope, request_id, status or GONE, time.perf_counter() - start, state.get("timings", {}))
+            self._record(scope, request_id, status or GONE, time.perf_counter() - start, timings)
 
     def _record(self, scope: Scope, request_id: str, status: int, seconds: float, timings: Mapping[str, float]) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"
@@ -79,3 +83,9 @@ class RequestRecord:
 def _request_id(given: str | None) -> str:
     """The client's id when it is a sane one, else a new one."""
     return given if given is not None and _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _server_timing(timings: Mapping[str, float], total: float) -> str:
+    """As in W3C Server Timing: milliseconds by stage."""
+    entries = {**timings, "total": total}
+    return ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in entries.items())
