@@ -233,6 +233,8 @@ def _updateLine(line: Any, kind: str, measured: MeasuredLine, finding: Finding, 
 def placeBeside(node: Any, volumeNode: Any) -> None:
     """Put a node into the volume's folder (its study) of the subject hierarchy."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
-    if hierarchy is not None:
-        parent = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(volumeNode))
-        hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), parent)
+    if hierarchy is None:
+        return
+    item, volumeItem = hierarchy.GetItemByDataNode(node), hierarchy.GetItemByDataNode(volumeNode)
+    if slicer.vtkMRMLSubjectHierarchyNode.GetInvalidItemID() not in (item, volumeItem):
+        hierarchy.SetItemParent(item, hierarchy.GetItemParent(volumeItem))

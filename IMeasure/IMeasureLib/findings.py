@@ -10,6 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
+from .geometry import VolumeGeometry
 from .prompts import PromptHistory, asPoint
 
 VERSION = 1
@@ -200,9 +203,17 @@ class FindingRow:
     voxels: int | None
 
     @classmethod
-    def of(cls, finding: Finding) -> FindingRow:
+    def of(cls, finding: Finding, geometry: VolumeGeometry | None = None) -> FindingRow:
+        """The row of a finding.
+
+        Args:
+            geometry: of the volume as it is now. A volume may come back from a file with its slices in another order;
+                the position of the axis tells the slice all the same.
+        """
         m = finding.measurements
         best = m.bestSlice if m else None
+        if geometry is not None and m is not None and m.long is not None:
+            best = geometry.sliceOf(np.mean([m.long.start, m.long.end], axis=0))
         return cls(
             id=finding.id,
             name=finding.name,
@@ -241,13 +252,12 @@ def spreadsheetSafe(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
-def toCSV(findings: Iterable[Finding]) -> str:
+def toCSV(rows: Iterable[FindingRow]) -> str:
     """RFC 4180 text of all findings, a header first, lines ending in CR LF."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    for finding in findings:
-        row = FindingRow.of(finding)
+    for row in rows:
         numbers = [row.longAxis, row.shortAxis, row.diameter, row.height, row.volume]
         cells = ["" if value is None else f"{value:.2f}" for value in numbers]
         whole = ["" if value is None else str(value) for value in (row.slice, row.voxels)]

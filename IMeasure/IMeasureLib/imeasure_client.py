@@ -26,6 +26,8 @@ from .voxel_encoding import encodeVoxels
 MAX_REQUESTS = 4
 """How often one question is asked with a larger crop."""
 
+ALL_FACES = ((True, True), (True, True), (True, True))
+
 MAX_CROP_VOXELS = 48_000_000
 """About 100 MB: larger crops are not sent."""
 
@@ -114,7 +116,17 @@ class IMeasureClient(HttpClient):
                 size = "×".join(str(n) for n in region.shape)
                 again = "The lesion is larger than the region; sending" if attempt else "Sending"
                 progress(f"{again} {size} voxels to {self.address}.")
-            mask, measurements = self._ask(region, voxels, geometry, history, previous, findingId, cancel, progress)
+            try:
+                mask, measurements = self._ask(region, voxels, geometry, history, previous, findingId, cancel, progress)
+            except ServerError as error:
+                # A lesion that fills all of the crop looks like nothing at all: show what is around it, once.
+                larger = region.grown(ALL_FACES)
+                if error.code != "EMPTY_SEGMENTATION_OUTPUT" or attempt or larger.voxelCount > MAX_CROP_VOXELS:
+                    raise
+                if larger.shape == region.shape:
+                    raise
+                region = larger
+                continue
             larger = region.grown(region.touchedFaces(mask))
             if larger.shape == region.shape:
                 break

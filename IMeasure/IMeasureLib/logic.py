@@ -27,7 +27,7 @@ from .finding_nodes import (
     syncSegmentation,
     volumeOf,
 )
-from .findings import Finding, Measurements, toCSV, toJSONTable
+from .findings import Finding, FindingRow, Measurements, toCSV, toJSONTable
 from .geometry import VolumeGeometry
 from .imeasure_client import IMeasureClient, SegmentationAnswer
 from .jobs import BackgroundJob, ManualTimer, Progress, TimerFactory
@@ -108,6 +108,13 @@ class FindingReference:
     def volumeNode(self) -> Any:
         """The volume that it was measured on, or None when it is gone."""
         return volumeOf(self.segmentationNode, self.finding)
+
+    @property
+    def row(self) -> FindingRow:
+        """Its line in a table."""
+        volumeNode = self.volumeNode
+        hasVoxels = volumeNode is not None and volumeNode.GetImageData() is not None
+        return FindingRow.of(self.finding, geometryOf(volumeNode) if hasVoxels else None)
 
 
 class IMeasureLogic:
@@ -411,8 +418,8 @@ class IMeasureLogic:
         return self.history.redo()
 
     def exportCSV(self, path: str | Path, segmentationNode: Any = None) -> None:
-        """Write a table of the findings, in UTF-8 with a byte order mark, which spreadsheets want; OSError as it comes."""
-        table = toCSV(reference.finding for reference in self.findings(segmentationNode))
+        """Write a table of the findings, UTF-8 with the byte order mark that spreadsheets want; OSError as it comes."""
+        table = toCSV(reference.row for reference in self.findings(segmentationNode))
         Path(path).write_bytes(table.encode("utf-8-sig"))
 
     def exportJSON(self, path: str | Path, segmentationNode: Any = None) -> None:
