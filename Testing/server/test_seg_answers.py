@@ -28,10 +28,12 @@ def negative(*voxels: tuple[int, int, int]) -> dict[str, Any]:
     return {"mode": "negative", "points": [SCAN.world(voxel) for voxel in voxels]}
 
 
-def circle(slice_index: int, radius: float = 9, middle: tuple[int, int] = (40, 40)) -> list[list[float]]:
+def outline(slice_index: int) -> list[list[float]]:
+    """A pen stroke around the lesion on one slice."""
+    scale = math.sqrt(1 - ((slice_index - 12) * 3.0 / 15) ** 2)
     angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     return [
-        SCAN.world([middle[0] + radius * math.cos(angle), middle[1] + radius * math.sin(angle), slice_index])
+        SCAN.world([40 + scale * 17.5 * math.cos(angle), 40 + scale * 13.75 * math.sin(angle), slice_index])
         for angle in angles
     ]
 
@@ -95,7 +97,7 @@ PROMPTS: dict[str, tuple[list[dict[str, Any]], list[int]]] = {
 @pytest.mark.parametrize(("clicks", "strokes"), PROMPTS.values(), ids=PROMPTS.keys())
 def test_prompts_bind(live_server: str, clicks: list[dict[str, Any]], strokes: list[int], with_mask: bool) -> None:
     previous = np.roll(LESION, 4, axis=0) if with_mask else None
-    changes = {"magic_pen_points": [circle(index) for index in strokes]} if strokes else {}
+    changes = {"magic_pen_points": [outline(index) for index in strokes]} if strokes else {}
     if with_mask:
         changes["finding_id"] = "abc123"
     answer = ask(live_server, clicks, previous, **changes)
