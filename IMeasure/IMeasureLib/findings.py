@@ -252,12 +252,13 @@ def spreadsheetSafe(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
-def toCSV(rows: Iterable[FindingRow]) -> str:
-    """RFC 4180 text of all findings, a header first, lines ending in CR LF."""
+def toCSV(findings: Iterable[Finding | FindingRow]) -> str:
+    """RFC 4180 text of findings or their rows, a header first, lines ending in CR LF."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    for row in rows:
+    for item in findings:
+        row = item if isinstance(item, FindingRow) else FindingRow.of(item)
         numbers = [row.longAxis, row.shortAxis, row.diameter, row.height, row.volume]
         cells = ["" if value is None else f"{value:.2f}" for value in numbers]
         whole = ["" if value is None else str(value) for value in (row.slice, row.voxels)]

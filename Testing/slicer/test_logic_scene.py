@@ -1,4 +1,4 @@
-"""The logic in a scene: masks, findings, lines, undo, transforms, save and restore. The answers come from a known mask."""
+"""The logic in a scene: masks, findings, lines, undo, transforms, save and restore. Answers are known masks."""
 
 from __future__ import annotations
 
@@ -72,8 +72,7 @@ def volume(scene):
     matrix = np.eye(4)
     matrix[:3, :3] = rotation((1, -1, 2), 33) @ np.diag([0.8, -0.9, 2.5])
     matrix[:3, 3] = (12.5, -30.0, 47.0)
-    node = addVolume(scene, np.zeros(SHAPE, np.int16), matrix, "CT")
-    return node
+    return addVolume(scene, np.zeros(SHAPE, np.int16), matrix, "CT")
 
 
 def at(volumeNode, i, j, k):
@@ -503,7 +502,7 @@ def test_what_cannot_be_asked(scene, volume):
 def test_nothing_goes_to_another_machine_without_consent(scene, volume):
     settings = Settings(MemoryStore({"IMeasure/ServerURL": "http://192.0.2.7:8000"}), environment={})
     logic = IMeasureLogic(settings)
-    with pytest.raises(ConsentError, match="192.0.2.7"):
+    with pytest.raises(ConsentError, match=r"192\.0\.2\.7"):
         logic.segment(volume, positive=[at(volume, 20, 20, 10)])
     with pytest.raises(ConsentError):
         logic.start(logic.requestFor(volume, [Click(_local(volume, (20, 20, 10)))]), pytest.fail, pytest.fail)

@@ -98,7 +98,7 @@ def test_a_lesion_larger_than_the_first_crop_is_found_whole(scene, logic):
 def test_float_voxels_and_a_thin_volume(scene, logic):
     """A radiograph-like slab of six slices of float32 with values beyond int16."""
     shape = (6, 90, 90)
-    k, j, i = np.indices(shape)
+    _, j, i = np.indices(shape)
     disc = (i - 45) ** 2 + (j - 40) ** 2 <= 12**2
     noise = np.random.default_rng(1).normal(0.0, 300.0, shape)
     array = (np.where(disc, 60_000.25, 40_000.5) + noise).astype(np.float32)
