@@ -105,10 +105,10 @@ def longest_in_space(indices: FloatArray, axes: FloatArray) -> tuple[FloatArray,
     Returns:
         Voxel indices of both ends. Of equally long pairs the first by (z, x, y) of the ends, the lower end first.
     """
-    indices = _far_out(indices, axes)
-    if len(indices) > FEW_POINTS:
-        indices = indices[ConvexHull(indices).vertices]
-    indices = indices[np.lexsort((indices[:, 1], indices[:, 0], indices[:, 2]))]
+    remote = _far_out(indices, axes)
+    if len(remote) > FEW_POINTS:
+        remote = _far_out(indices[ConvexHull(indices).vertices], axes)  # not of ``remote``, which may be flat
+    indices = remote[np.lexsort((remote[:, 1], remote[:, 0], remote[:, 2]))]
     points = indices @ axes.T
     best = 0.0
     ends = (0, 0)

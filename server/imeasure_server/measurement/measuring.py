@@ -36,7 +36,7 @@ def measure(mask: npt.NDArray[np.bool_], geometry: Geometry) -> Measurements:
         raise ValueError(f"The mask's shape {mask.shape} is not the geometry's {geometry.shape}.")
     runs = encode(mask)
     if runs is None:
-        return Measurements({}, None, None, 0, 0.0)
+        return Measurements()
     components = runs.components()
     hulls = component_hulls(runs, components)
     volume = int((runs.stops - runs.starts).sum())

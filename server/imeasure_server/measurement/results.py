@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -51,11 +51,11 @@ class Measurements:
         volume_mm3: volume in mm³.
     """
 
-    cross: dict[int, Cross]
-    diameter: Segment | None
-    height: Segment | None
-    volume: int
-    volume_mm3: float
+    cross: dict[int, Cross] = field(default_factory=dict)
+    diameter: Segment | None = None
+    height: Segment | None = None
+    volume: int = 0
+    volume_mm3: float = 0.0
 
 
 def segment_between(ends: FloatArray) -> Segment:
