@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
 
+import imeasure_server.measurement  # noqa: F401 - what workers answer is made of it: loaded before the first answer
 from imeasure_server import __version__
 from imeasure_server.api import docs, health, imeasure
 from imeasure_server.api.access import require_key

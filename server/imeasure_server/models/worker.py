@@ -62,6 +62,11 @@ class StartFailed:
     reason: str
 
 
+@dataclass(frozen=True)
+class Accepted:
+    """A job has arrived; from here on a dead worker may be the job's doing."""
+
+
 @dataclass(frozen=True, eq=False)
 class Done:
     """A job's outcome, and the seconds it was worked on."""
@@ -142,6 +147,7 @@ def run_worker(connection: Connection, cancellation: Cancellation, options: Work
             job = receive(connection)
         except (EOFError, OSError):
             return
+        send(connection, Accepted())
         send(connection, answer(job, context))
 
 

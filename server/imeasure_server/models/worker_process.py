@@ -12,7 +12,7 @@ from typing import Any
 from imeasure_server.models.channel import receive, send
 from imeasure_server.models.failures import WorkerCrashed, WorkerStartError
 from imeasure_server.models.jobs import Job, Outcome
-from imeasure_server.models.worker import Done, Failed, Ready, StartFailed, WorkerOptions, run_worker
+from imeasure_server.models.worker import Accepted, Done, Failed, Ready, StartFailed, WorkerOptions, run_worker
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,10 @@ class WorkerProcess:
     def pid(self) -> int | None:
         """Of the living process, else None."""
         process = self._process
-        return process.pid if process is not None and process.is_alive() else None
+        try:
+            return process.pid if process is not None and process.is_alive() else None
+        except ValueError:  # its thread has just let go of it
+            return None
 
     @property
     def device(self) -> str:
@@ -86,13 +89,11 @@ class WorkerProcess:
             WorkerStartError, WorkerCrashed: see there.
             Exception: what the job raised.
         """
-        self.ensure_ready()
-        assert self._connection is not None
         start = time.perf_counter()
         try:
-            send(self._connection, job)
-        except OSError as error:
-            raise self._crash() from error
+            self._hand_over(job)
+        except WorkerCrashed:  # it was already dying when it got the job, which can be given to the next one
+            self._hand_over(job)
         message = self._next_message(None)
         if isinstance(message, Failed):
             raise message.error
@@ -100,6 +101,17 @@ class WorkerProcess:
         self.model_bytes = message.model_bytes
         message.outcome.timings["transfer"] = max(0.0, time.perf_counter() - start - message.seconds)
         return message.outcome
+
+    def _hand_over(self, job: Job[Outcome]) -> None:
+        """Send a job and wait until the worker says that it has it."""
+        self.ensure_ready()
+        assert self._connection is not None
+        try:
+            send(self._connection, job)
+        except OSError as error:
+            raise self._crash() from error
+        message = self._next_message(None)
+        assert isinstance(message, Accepted)
 
     def cancel(self) -> None:
         """Tell the running job that nobody waits. A worker that does not stop in time is ended. From any thread."""
