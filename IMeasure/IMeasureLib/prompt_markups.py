@@ -12,7 +12,7 @@ import slicer
 import vtk
 
 from .geometry import VolumeGeometry
-from .prompts import Click, PenStroke, PromptError, PromptHistory, Step, TwoClick, withPoints
+from .prompts import Click, PenStroke, Point, PromptError, PromptHistory, Step, TwoClick, withPoints
 from .volume_access import geometryOf
 
 ATTRIBUTE = "IMeasure.Prompts"
@@ -20,14 +20,17 @@ ATTRIBUTE = "IMeasure.Prompts"
 
 POSITIVE_COLOR = (0.25, 0.9, 0.35)
 NEGATIVE_COLOR = (1.0, 0.3, 0.25)
-GLYPH_SCALE = 2.2
+GLYPH_SCALE = 2.6
 """% of the view, as Slicer counts it."""
 
 PEN_GLYPH_SCALE = 1.0
 PEN_LINE_THICKNESS = 0.25
 
-Place = tuple[int, int]
-"""(step, point) in the history."""
+INCLUDE, EXCLUDE, PEN = "include", "exclude", "stroke "
+"""Keys of the nodes; each stroke has its own."""
+
+DrawnPoint = tuple[str, Point]
+"""("step.point" in the history, position): how a point is known again after others were deleted."""
 
 
 class PromptMarkups:
@@ -42,9 +45,10 @@ class PromptMarkups:
         self._onEdited = onEdited
         self._history = PromptHistory()
         self._geometry: VolumeGeometry | None = None
-        self._nodes: list[Any] = []
+        self._nodes: dict[str, Any] = {}
         self._tags: list[tuple[Any, int]] = []
         self._visible = True
+        self._isDrawing = False
 
     @property
     def history(self) -> PromptHistory:
@@ -54,96 +58,88 @@ class PromptMarkups:
     @property
     def nodes(self) -> tuple[Any, ...]:
         """The markups nodes that show it."""
-        return tuple(self._nodes)
+        return tuple(self._nodes.values())
 
     @property
     def isHovered(self) -> bool:
         """Whether the mouse is over a prompt, so that a press belongs to it."""
-        return any(node.GetDisplayNode() and node.GetDisplayNode().GetActiveComponentType() for node in self._nodes)
+        displays = [node.GetDisplayNode() for node in self._nodes.values()]
+        return any(display is not None and display.GetActiveComponentType() for display in displays)
 
     def show(self, history: PromptHistory, volumeNode: Any) -> None:
         """Show these prompts in the space of a volume (its parent transform included), instead of what was shown."""
-        self.clear()
         self._history = history
-        if not history.steps:
-            return
         self._geometry = geometryOf(volumeNode)
-        steps = list(enumerate(history.steps))
-        clicks = [(index, step) for index, step in steps if not isinstance(step, PenStroke)]
-        for positive, name, color in (
-            (True, "include", POSITIVE_COLOR),
-            (False, "exclude", NEGATIVE_COLOR),
-        ):
-            chosen = [(index, step) for index, step in clicks if _isPositive(step) is positive]
-            if chosen:
-                self._addPoints(name, color, chosen, volumeNode)
-        for index, step in steps:
-            if isinstance(step, PenStroke):
-                self._addStroke(index, step, volumeNode)
+        wanted = _drawing(history)
+        self._isDrawing = True
+        try:
+            for key in [key for key, node in self._nodes.items() if key not in wanted or node.GetScene() is None]:
+                self._remove(key)
+            for key, points in wanted.items():
+                # Making a node costs far more than changing one: what there is is kept.
+                node = self._nodes.get(key) or self._addNode(key)
+                if node.GetTransformNodeID() != volumeNode.GetTransformNodeID():
+                    node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+                _setPoints(node, points)
+        finally:
+            self._isDrawing = False
 
     def setVisible(self, visible: bool) -> None:
         """Show or hide the prompts, now and later."""
         self._visible = visible
-        for node in self._nodes:
+        for node in self._nodes.values():
             node.GetDisplayNode().SetVisibility(visible)
 
     def clear(self) -> None:
         """Take the prompts out of the views."""
-        for node, tag in self._tags:
-            node.RemoveObserver(tag)
-        for node in self._nodes:
-            if node.GetScene() is not None:
-                slicer.mrmlScene.RemoveNode(node)
-        self._tags, self._nodes = [], []
+        self._isDrawing = True
+        try:
+            for key in list(self._nodes):
+                self._remove(key)
+        finally:
+            self._isDrawing = False
         self._history, self._geometry = PromptHistory(), None
 
-    def _addPoints(self, name: str, color: Any, steps: list[tuple[int, Step]], volumeNode: Any) -> None:
-        node = self._addNode("vtkMRMLMarkupsFiducialNode", f"IMeasure {name}", color, volumeNode)
-        display = node.GetDisplayNode()
-        display.SetGlyphTypeFromString("CrossDot2D" if name == "exclude" else "Sphere3D")
-        display.SetGlyphScale(GLYPH_SCALE)
-        for index, step in steps:
-            for point, position in enumerate(step.points):
-                self._addPoint(node, position, (index, point))
-        self._observe(node)
+    def _remove(self, key: str) -> None:
+        node = self._nodes.pop(key)
+        for observed, tag in self._tags:
+            if observed is node:
+                node.RemoveObserver(tag)
+        self._tags = [(observed, tag) for observed, tag in self._tags if observed is not node]
+        if node.GetScene() is not None:
+            slicer.mrmlScene.RemoveNode(node)
 
-    def _addStroke(self, index: int, stroke: PenStroke, volumeNode: Any) -> None:
-        node = self._addNode("vtkMRMLMarkupsClosedCurveNode", "IMeasure pen", POSITIVE_COLOR, volumeNode)
-        node.SetCurveTypeToLinear()
-        display = node.GetDisplayNode()
-        display.SetGlyphScale(PEN_GLYPH_SCALE)
-        display.SetCurveLineSizeMode(display.UseLineThickness)
-        display.SetLineThickness(PEN_LINE_THICKNESS)
-        for point, position in enumerate(stroke.points):
-            self._addPoint(node, position, (index, point))
-        self._observe(node)
-
-    def _addNode(self, className: str, name: str, color: Any, volumeNode: Any) -> Any:
-        node = slicer.mrmlScene.AddNewNodeByClass(className, name)
+    def _addNode(self, key: str) -> Any:
+        isPen = key.startswith(PEN)
+        className = "vtkMRMLMarkupsClosedCurveNode" if isPen else "vtkMRMLMarkupsFiducialNode"
+        node = slicer.mrmlScene.AddNewNodeByClass(className, f"IMeasure {key}")
         node.SetAttribute(ATTRIBUTE, "1")
         node.SetSaveWithScene(False)
-        node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
         node.CreateDefaultDisplayNodes()
         display = node.GetDisplayNode()
         display.SetSaveWithScene(False)
+        color = NEGATIVE_COLOR if key == EXCLUDE else POSITIVE_COLOR
         display.SetSelectedColor(*color)
         display.SetColor(*color)
         display.SetPropertiesLabelVisibility(False)
         display.SetPointLabelsVisibility(False)
         display.SetVisibility(self._visible)
-        self._nodes.append(node)
-        return node
-
-    def _addPoint(self, node: Any, position: Any, place: Place) -> None:
-        index = node.AddControlPoint(vtk.vtkVector3d(*position))
-        # How a point is known again after others were deleted.
-        node.SetNthControlPointDescription(index, f"{place[0]}.{place[1]}")
-
-    def _observe(self, node: Any) -> None:
+        display.SetGlyphScale(PEN_GLYPH_SCALE if isPen else GLYPH_SCALE)
+        if isPen:
+            node.SetCurveTypeToLinear()
+            display.SetCurveLineSizeMode(display.UseLineThickness)
+            display.SetLineThickness(PEN_LINE_THICKNESS)
+        else:
+            # Told apart by their form, too.
+            display.SetGlyphTypeFromString("ThickCross2D" if key == EXCLUDE else "Sphere3D")
+        self._nodes[key] = node
         for event in (node.PointEndInteractionEvent, node.PointRemovedEvent):
             self._tags.append((node, node.AddObserver(event, lambda *_: self._edited())))
+        return node
 
     def _edited(self) -> None:
+        if self._isDrawing:
+            return
         history = self._read()
         if history != self._history:
             self._onEdited(history)
@@ -151,7 +147,7 @@ class PromptMarkups:
     def _read(self) -> PromptHistory:
         """The history as the nodes show it now."""
         left: dict[int, dict[int, Any]] = {}
-        for node in self._nodes:
+        for node in self._nodes.values():
             for index in range(node.GetNumberOfControlPoints()):
                 step, point = (int(part) for part in node.GetNthControlPointDescription(index).split("."))
                 left.setdefault(step, {})[point] = tuple(node.GetNthControlPointPosition(index))
@@ -183,6 +179,35 @@ class PromptMarkups:
             if len(moved) == len(stroke.points)
             else moved
         )
+
+
+def _drawing(history: PromptHistory) -> dict[str, list[DrawnPoint]]:
+    """Key of each node that is needed → its points."""
+    drawing: dict[str, list[DrawnPoint]] = {}
+    for index, step in enumerate(history.steps):
+        key = f"{PEN}{index}" if isinstance(step, PenStroke) else INCLUDE if _isPositive(step) else EXCLUDE
+        for point, position in enumerate(step.points):
+            drawing.setdefault(key, []).append((f"{index}.{point}", position))
+    return drawing
+
+
+def _setPoints(node: Any, points: list[DrawnPoint]) -> None:
+    """Make a node's control points these, touching only what differs."""
+    present = [
+        (node.GetNthControlPointDescription(index), tuple(node.GetNthControlPointPosition(index)))
+        for index in range(node.GetNumberOfControlPoints())
+    ]
+    same = 0
+    while same < min(len(present), len(points)) and _isSame(present[same], points[same]):
+        same += 1
+    for index in reversed(range(same, len(present))):
+        node.RemoveNthControlPoint(index)
+    for name, position in points[same:]:
+        node.SetNthControlPointDescription(node.AddControlPoint(vtk.vtkVector3d(*position)), name)
+
+
+def _isSame(first: DrawnPoint, second: DrawnPoint) -> bool:
+    return first[0] == second[0] and _near(first[1], second[1])
 
 
 def _isPositive(step: Step) -> bool:

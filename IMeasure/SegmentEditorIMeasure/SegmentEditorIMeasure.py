@@ -10,7 +10,8 @@ from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 
-EFFECT_SOURCE = os.path.join(os.path.dirname(__file__), "SegmentEditorIMeasureLib", "SegmentEditorIMeasureEffect.py")
+# Slicer imports the file under the name of its folder, which must therefore be no package.
+EFFECT_SOURCE = os.path.join(os.path.dirname(__file__), "SegmentEditorIMeasureEffect", "SegmentEditorEffect.py")
 
 
 class SegmentEditorIMeasure(ScriptedLoadableModule):

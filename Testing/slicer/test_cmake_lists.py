@@ -31,7 +31,7 @@ def filesBelow(folder: Path, others: list[Path]) -> set[Path]:
         path
         for path in folder.rglob("*")
         if path.is_file()
-        and "__pycache__" not in path.parts
+        and not any(part == "__pycache__" or part.startswith(".") for part in path.relative_to(REPOSITORY).parts)
         and not any(other in path.parents for other in others if other != folder and folder in other.parents)
     }
 

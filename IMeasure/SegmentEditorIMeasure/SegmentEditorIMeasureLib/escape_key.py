@@ -33,8 +33,8 @@ class EscapeKey:
         window = slicer.util.mainWindow()
         self._others = [
             shortcut
-            for shortcut in slicer.util.findChildren(window, className="QShortcut")
-            if shortcut.enabled and shortcut.key.toString() == CANCEL
+            for shortcut in window.children()
+            if shortcut.className() == "QShortcut" and shortcut.enabled and shortcut.key.toString() == CANCEL
         ]
         for shortcut in self._others:
             shortcut.enabled = False

@@ -9,6 +9,11 @@ import qt
 import slicer
 import vtk
 from SegmentEditorEffects import AbstractScriptedSegmentEditorEffect
+from SegmentEditorIMeasureLib.edit_queue import Edit, EditQueue
+from SegmentEditorIMeasureLib.escape_key import EscapeKey
+from SegmentEditorIMeasureLib.segment_changes import SegmentChanges
+from SegmentEditorIMeasureLib.slice_mouse import SliceMouseTool
+from SegmentEditorIMeasureLib.summary import findingText
 from slicer.i18n import tr as _
 
 from IMeasureLib.finding_nodes import readFinding, syncLines, syncSegmentation
@@ -19,20 +24,16 @@ from IMeasureLib.prompt_markups import PromptMarkups
 from IMeasureLib.prompts import PromptHistory, Step
 from IMeasureLib.qt_timer import qtTimer
 from IMeasureLib.segment_queue import EXPECTED_ERRORS, sentenceFor
+from IMeasureLib.shortcuts import Shortcuts
 from IMeasureLib.status_line import StatusLine
 from IMeasureLib.tool_bar import ToolBar
-from SegmentEditorIMeasureLib.edit_queue import Edit, EditQueue
-from SegmentEditorIMeasureLib.escape_key import EscapeKey
-from SegmentEditorIMeasureLib.segment_changes import SegmentChanges
-from SegmentEditorIMeasureLib.slice_mouse import SliceMouseTool
-from SegmentEditorIMeasureLib.summary import findingText
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 MODULE_FOLDER = os.path.dirname(FOLDER)
 DEFAULT_TOOL = "TrueClick"
 
 
-class SegmentEditorIMeasureEffect(AbstractScriptedSegmentEditorEffect):
+class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
     """What Slicer makes one of for each Segment Editor; ``scriptedEffect`` is its C++ side.
 
     Parameters (kept in the scene): "Tool", "ShowPrompts", "KeepOtherSegments".
@@ -52,11 +53,11 @@ class SegmentEditorIMeasureEffect(AbstractScriptedSegmentEditorEffect):
         import qSlicerSegmentationsEditorEffectsPythonQt as effects
 
         cloned = effects.qSlicerSegmentEditorScriptedEffect(None)
-        cloned.setPythonSource(os.path.join(FOLDER, "SegmentEditorIMeasureEffect.py").replace("\\", "/"))
+        cloned.setPythonSource(os.path.join(FOLDER, "SegmentEditorEffect.py").replace("\\", "/"))
         return cloned
 
     def icon(self) -> Any:
-        return qt.QIcon(os.path.join(FOLDER, "SegmentEditorIMeasureEffect.png"))
+        return qt.QIcon(os.path.join(FOLDER, "SegmentEditorEffect.png"))
 
     def helpText(self) -> str:
         return (
@@ -93,7 +94,7 @@ class SegmentEditorIMeasureEffect(AbstractScriptedSegmentEditorEffect):
         if not os.path.isdir(icons):  # installed: all modules of an extension share one folder
             icons = os.path.join(MODULE_FOLDER, "Resources", "Icons")
         self.toolBar = ToolBar(buttons, lambda name: os.path.join(icons, f"{name}.png"), self._onTool)
-        self.toolBar.setAvailable("")
+        self.shortcuts = Shortcuts(self.toolBar.keys)
         self.ui.twoClickButton.toolTip = _("Click both ends of the longest diameter of what the segment shall be.")
         self.mouse = SliceMouseTool(
             self.xyToRas, self._mayBegin, self._onStep, self._onProgress, lambda sentence: self.status.show(sentence)
@@ -168,7 +169,8 @@ class SegmentEditorIMeasureEffect(AbstractScriptedSegmentEditorEffect):
     def activate(self) -> None:
         self._isActive = True
         self._shownTarget: Any = None
-        self.toolBar.installShortcuts()
+        self._told: Finding | None = None
+        self.shortcuts.install()
         self._retarget()
 
     def deactivate(self) -> None:
@@ -176,7 +178,7 @@ class SegmentEditorIMeasureEffect(AbstractScriptedSegmentEditorEffect):
         self.queue.cancel()
         self.mouse.stop()
         self.markups.clear()
-        self.toolBar.removeShortcuts()
+        self.shortcuts.remove()
         self.escape.giveBack()
         self._unobserve()
         self.status.show("")
@@ -256,10 +258,16 @@ class SegmentEditorIMeasureEffect(AbstractScriptedSegmentEditorEffect):
         history = finding.history if finding is not None else PromptHistory()
         if history != self.markups.history and self._volumeNode is not None:
             self.markups.show(history, self._volumeNode)
-        if finding is not None and history.steps:
-            self.status.show(findingText(finding))
-        else:
+        if finding is None or not history.steps:
+            self._told = None
             self._onProgress()
+        elif finding != self._told:
+            self._tell(finding)
+
+    def _tell(self, finding: Finding, seconds: float | None = None) -> None:
+        """Say what the segment is now, and what it took."""
+        self._told = finding
+        self.status.show(findingText(finding, seconds))
 
     # ---- mouse and keys
 
@@ -346,9 +354,10 @@ class SegmentEditorIMeasureEffect(AbstractScriptedSegmentEditorEffect):
             self.escape.giveBack()
 
     def _onAnswer(self, request: SegmentRequest, answer: Any) -> None:
-        finding = self.changes.apply(request, answer, self.ui.keepOthersCheckBox.checked)
-        self.markups.show(finding.history, request.volumeNode)
-        self.status.show(findingText(finding, answer.seconds))
+        with slicer.util.RenderBlocker():
+            finding = self.changes.apply(request, answer, self.ui.keepOthersCheckBox.checked)
+            self.markups.show(finding.history, request.volumeNode)
+        self._tell(finding, answer.seconds)
 
     def _onFailure(self, error: Exception) -> None:
         self._redraw()
