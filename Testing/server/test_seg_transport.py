@@ -19,13 +19,14 @@ from contract import ellipsoid_scan, form, post, scan_metadata, send
 from contract.client import BOUNDARY, multipart_body
 from contract.server import ServerProcess
 
-SCAN, LESION = ellipsoid_scan()
-IMAGE = SCAN.crop_bytes([0, 0, 0], [79, 79, 23])
+SCAN, LESION = ellipsoid_scan((64, 64, 16), centre=(32, 32, 8), radii_mm=(11, 9, 13))
+CENTRE = (32, 32, 8)
+IMAGE = SCAN.crop_bytes([0, 0, 0], [63, 63, 15])
 CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
 SMALL_LIMIT = 2_000_000
 
 
-def request_body(click: tuple[int, int, int] = (40, 40, 12), **changes: Any) -> bytes:
+def request_body(click: tuple[int, int, int] = CENTRE, **changes: Any) -> bytes:
     metadata = scan_metadata(SCAN, [{"mode": "positive", "points": [SCAN.world(click)]}], **changes)
     return multipart_body(form(metadata, IMAGE))
 
@@ -134,7 +135,7 @@ def test_an_endless_body_is_cut_off(small_server: ServerProcess, name: str) -> N
 
 
 def test_memory_does_not_grow_with_oversize_parts(small_server: ServerProcess) -> None:
-    metadata = scan_metadata(SCAN, [SCAN.world((40, 40, 12))])
+    metadata = scan_metadata(SCAN, [SCAN.world(CENTRE)])
     excess = bytes(SMALL_LIMIT - len(IMAGE) - 5_000)
     body = multipart_body(form(metadata, IMAGE + excess))
     for _ in range(3):
@@ -199,7 +200,7 @@ def test_broken_bodies_get_an_error_of_the_format(live_server: str) -> None:
 def test_twenty_clients_side_by_side_get_what_they_would_get_alone(live_server: str) -> None:
     rng = np.random.default_rng(6)
     lesion = np.argwhere(LESION)
-    clicks = [tuple(int(v) for v in lesion[index]) for index in rng.integers(0, len(lesion), 20)]
+    clicks = [tuple(int(v) for v in lesion[index]) for index in rng.integers(0, len(lesion), 10)]
     bodies = [request_body((x, y, z)) for x, y, z in clicks]
 
     def patiently(body: bytes) -> bytes:
@@ -215,8 +216,8 @@ def test_twenty_clients_side_by_side_get_what_they_would_get_alone(live_server: 
 
     alone = [patiently(body) for body in bodies]
     with ThreadPoolExecutor(20) as threads:
-        together = list(threads.map(patiently, bodies))
-    assert together == alone
+        together = list(threads.map(patiently, bodies * 2))
+    assert together == alone * 2
     assert len(set(alone)) > 1
 
 
@@ -229,7 +230,7 @@ def test_a_client_that_leaves_does_not_hold_up_the_next(live_server: str) -> Non
             with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
                 connection.sendall(head("HTTP/1.1", *lines) + sent)
     deadline = time.monotonic() + 60
-    while (answer := post(live_server, scan_metadata(SCAN, [SCAN.world((40, 40, 12))]), IMAGE)).status == 503:
+    while (answer := post(live_server, scan_metadata(SCAN, [SCAN.world(CENTRE)]), IMAGE)).status == 503:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert answer.status == 200

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, Field
 
 from imeasure_server.api.seg_request import SegRequest
@@ -72,7 +73,6 @@ def encode_response(request: SegRequest, mask: BoolArray, measurements: Measurem
     """
     body = {
         "id": request.id,
-        "mask": base64.b64encode(mask.astype(np.uint8).tobytes(order="F")).decode("ascii"),
         "mask_shape": list(mask.shape),
         "mask_origin_voxel": list(request.origin_voxel),
         "mask_spacing": list(request.spacing),
@@ -80,7 +80,21 @@ def encode_response(request: SegRequest, mask: BoolArray, measurements: Measurem
         "volume": measurements.volume,
         "volume_mm3": measurements.volume_mm3,
     }
-    return json.dumps(body, allow_nan=False, separators=(",", ":")).encode("ascii")
+    # Base64 needs no escaping, so the mask, which is nearly all of the answer, is spared the JSON encoder.
+    rest = json.dumps(body, allow_nan=False, separators=(",", ":")).encode("ascii")
+    return b"".join((b'{"mask":"', base64.b64encode(_x_fastest(mask).data), b'",', rest[1:]))
+
+
+def _x_fastest(mask: BoolArray) -> npt.NDArray[np.uint8]:
+    """(z, y, x) uint8 of 0 and 1; only the object's box is turned around, since most of a mask is background."""
+    flat = np.zeros(mask.shape[::-1], dtype=np.uint8)
+    columns = np.flatnonzero(mask.any(axis=(1, 2)))
+    if columns.size:
+        x = slice(columns[0], columns[-1] + 1)
+        rows = np.flatnonzero(mask[x].any(axis=(0, 2)))
+        y = slice(rows[0], rows[-1] + 1)
+        flat[:, y, x] = mask[x, y].T
+    return flat
 
 
 def _measurements(measurements: Measurements) -> dict[str, Any]:

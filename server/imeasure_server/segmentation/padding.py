@@ -75,9 +75,10 @@ def segment_padded(
         EmptySegmentationError: nothing can be segmented, or nothing of it lies in the volume itself.
         SegmentationError: of the engine.
     """
-    if not padding:
-        return engine.segment(volume, prompts, cancellation)
-    mask = padding.remove(engine.segment(padding.apply(volume), padding.shift(prompts), cancellation))
+    if padding:
+        mask = padding.remove(engine.segment(padding.apply(volume), padding.shift(prompts), cancellation))
+    else:
+        mask = engine.segment(volume, prompts, cancellation)
     if not mask.any():
         raise EmptySegmentationError("Nothing can be segmented from these prompts.")
     return mask
