@@ -16,6 +16,9 @@ from imeasure_server.segmentation.working_grid import WorkingGrid
 
 FINENESS = 6.0  # samples per depth
 STIFFNESS = 1.2
+THICKNESS = 1.8  # of the layer that is wrong, in depths
+TAPER = 1.3  # how far to the sides it reaches, in depths (standard deviation)
+RIGHT = 0.15  # weight of what the mask has right in the histogram of what is wrong
 GEOMETRY = 2.0  # weight of the distance to the click against the image
 
 
@@ -42,9 +45,13 @@ def propose(array: npt.NDArray[Any], spacing: FloatArray, mask: BoolArray, edit:
     wrong_there, region, core = wrong[picked], edit.region[picked], edit.core[picked]
     core[grid.nearest(centre)] = True
     distance = ndimage.distance_transform_edt(~core, sampling=grid.spacing) / edit.depth_mm
-    flipped = np.exp(-0.5 * (distance / 0.35) ** 2) * wrong_there + 0.15 * (~wrong_there & (distance < 1.5))
-    kept = (wrong_there & (distance > 0.9) & (distance < 2.5)).astype(np.float64)
-    odds = GEOMETRY * np.clip(0.6 - distance, -1.5, 0.6)
+    away = ndimage.distance_transform_edt(wrong_there, sampling=grid.spacing) / edit.depth_mm
+    # A click in the middle of a missed (or surplus) layer lies half its thickness from the mask's boundary: the
+    # boundary moves by twice that there, and by less to the sides.
+    moved = THICKNESS * np.exp(-0.5 * (distance / TAPER) ** 2)
+    odds = GEOMETRY * np.clip(moved - away, -1.5, 1.0)
+    flipped = np.clip(1.0 - distance, 0, 1) * wrong_there + RIGHT * (~wrong_there & (distance < 2.0))
+    kept = (wrong_there & (distance > 1.0) & (moved < away - 0.5)).astype(np.float64)
     if kept.any():
         model = IntensityModel.fit(image, flipped, kept, noise, limit=2.0)
         odds = odds + model.log_odds(image) * min(1.0, 2.0 * model.separation)
