@@ -84,6 +84,22 @@ def sampleVolume(desktop):
     return volume
 
 
+@pytest.fixture
+def openEffect(desktop):
+    """Function (volume node, names=("Lesion",), segmentation=None) → an ``EffectDriver`` with the effect on."""
+    from effect_driver import EffectDriver
+
+    opened = []
+
+    def open_(volumeNode, *arguments, **options):
+        opened.append(EffectDriver(volumeNode, *arguments, **options))
+        return opened[-1]
+
+    yield open_
+    for driver in opened:
+        driver.close()
+
+
 class _DialogWatchdog:
     """Closes a modal dialog that a test leaves open, so that the run goes on, and reports it."""
 

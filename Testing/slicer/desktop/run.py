@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-MODULE_FOLDERS = ("IMeasure", "VHSAnalyzer", "AIAAClient")
+MODULE_FOLDERS = ("IMeasure", "IMeasure/SegmentEditorIMeasure")
 HEALTHY_WITHIN_SECONDS = 90
 
 
