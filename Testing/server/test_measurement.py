@@ -213,14 +213,14 @@ def test_ellipsoids(radii: tuple[float, float, float]) -> None:
 
     result = measure(mask, geometry)
 
-    in_plane, in_space = np.linalg.norm(spacing[:2]), np.linalg.norm(spacing)
+    in_plane, in_space = math.hypot(*spacing[:2]), math.hypot(*spacing)
     for k, cross in result.cross.items():
         height = float(geometry.to_world((0, 0, k))[2] - centre[2])
         scale = math.sqrt(1 - (height / radii[2]) ** 2)
         long, short = 2 * scale * max(radii[:2]), 2 * scale * min(radii[:2])
         assert cross.long.length == pytest.approx(long, abs=in_plane)
-        # A round slice's long axis may point anywhere, and its perpendicular is nowhere shorter than the true short axis;
-        # but on a lattice few corners are perpendicular within half a degree, so that the greatest chord can be missed.
+        # The long axis of a round slice may point anywhere; its perpendicular is nowhere shorter than the true short
+        # axis, but few corners are perpendicular within half a degree, so that the greatest chord can be missed.
         assert short * 0.85 - in_plane < cross.short.length < long + in_plane
         if long - short > 4 * in_plane:
             assert cross.short.length < short + in_plane

@@ -1,9 +1,9 @@
 """Measure a segmented object the way radiologists do.
 
 The long and the short axis of a slice follow RECIST 1.1 (Eisenhauer et al., Eur J Cancer 2009;45:228-247): the longest
-diameter in the plane, and the longest one perpendicular to it. The object is the solid body of its voxels: all lines end
-on voxel corners (index ± 0.5 in the plane), those of a slice lie in the plane of its voxel centres. Where the contract
-and ``design.md`` are silent:
+diameter in the plane, and the longest one perpendicular to it. The object is the solid body of its voxels: all lines
+end on voxel corners (index ± 0.5 in the plane), those of a slice lie in the plane of its voxel centres. Where the
+contract and ``design.md`` are silent:
 
 - A line joins two corners and may leave the object between them: the axes of a bent or lobed object are its extents, as
   for the long axis and the diameter, and a straight line through a staircase outline leaves it anyway.
@@ -12,11 +12,11 @@ and ``design.md`` are silent:
 - No chord within half a degree of the right angle (small objects): the nearest to it, and of equals the longest. Of
   several equally long long axes the one with the longest short axis counts, so that flipping the image changes nothing.
 - A line starts at its end with the lower slice, then lower x, then lower y index.
-- The height is drawn through the voxel column nearest to the object's centroid.
+- The height is drawn through the voxel column nearest to the object's centroid, as in the contract's example.
 
 The contract's example agrees in every number but one: its diameter (81.563 mm) is less than its height (85 mm), which
-no greatest distance between corners of the same 17 slices can be. Its end points are corners of the upper faces of
-the first and the last of these slices: the distance between slice centres, so to speak, drawn half a slice too high.
+no greatest distance between corners of the same 17 slices can be. The end points of that diameter are voxel corners,
+16 slices apart: the greatest distance between corners that lie in the same kind of face (all upper, or all lower).
 """
 
 from __future__ import annotations
