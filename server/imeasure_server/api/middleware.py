@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -12,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from imeasure_server.errors import InternalError
+from imeasure_server.errors import InternalError, ServerBusy
 from imeasure_server.logging_setup import FIELDS
 from imeasure_server.metrics import ServerMetrics
 
@@ -62,6 +63,11 @@ class RequestRecord:
             if status:
                 raise
             await JSONResponse(InternalError().body, 500)(scope, receive, send_recorded)
+        except asyncio.CancelledError:  # a second Ctrl-C: the server ends now
+            if not status:
+                busy = ServerBusy()
+                await JSONResponse(busy.body, busy.status, busy.headers)(scope, receive, send_recorded)
+            raise
         finally:
             self._record(scope, request_id, status or GONE, time.perf_counter() - start, timings)
 
