@@ -173,9 +173,13 @@ def syncLines(segmentationNode: Any, segmentId: str) -> None:
             scene.RemoveNode(line)
     if finding is None:
         return
+    owner = volumeOf(segmentationNode, finding) or segmentationNode
     for kind, measured in wanted.items():
-        line = present.get((segmentId, kind)) or _newLine(segmentationNode, segmentId, kind)
-        _updateLine(line, kind, measured, finding, volumeOf(segmentationNode, finding) or segmentationNode)
+        line = present.get((segmentId, kind))
+        if line is None:
+            _addLine(segmentationNode, segmentId, kind, measured, finding, owner)
+        else:
+            _updateLine(line, kind, measured, finding, owner)
 
 
 def measuredLines(finding: Finding) -> dict[str, MeasuredLine]:
@@ -187,26 +191,32 @@ def measuredLines(finding: Finding) -> dict[str, MeasuredLine]:
     return {kind: line for kind, line in lines.items() if line is not None}
 
 
-def _newLine(segmentationNode: Any, segmentId: str, kind: str) -> Any:
+def _addLine(
+    segmentationNode: Any, segmentId: str, kind: str, measured: MeasuredLine, finding: Finding, owner: Any
+) -> None:
+    """Make a line whole before the scene gets it: each change of a node in the scene makes the views work."""
     scene = segmentationNode.GetScene()
-    line = scene.AddNewNodeByClass("vtkMRMLMarkupsLineNode")
+    line = slicer.vtkMRMLMarkupsLineNode()
     line.SetAttribute(SEGMENT_ATTRIBUTE, segmentId)
     line.SetAttribute(KIND_ATTRIBUTE, kind)
     line.SetNodeReferenceID(SEGMENTATION_ROLE, segmentationNode.GetID())
+    _updateLine(line, kind, measured, finding, owner)
     line.SetLocked(True)
-    line.CreateDefaultDisplayNodes()
-    display = line.GetDisplayNode()
+    display = slicer.vtkMRMLMarkupsDisplayNode()
     display.SetPropertiesLabelVisibility(True)
     display.SetPointLabelsVisibility(False)
     display.SetTextScale(2.5)
     display.SetGlyphScale(1.0)
     # Across the slices a line would show as a dot on each: only the axes, which lie in one slice, belong there.
     display.SetVisibility2D(kind in ("long", "short"))
-    return line
+    _updateDisplay(display, finding)
+    scene.AddNode(display)
+    line.SetAndObserveDisplayNodeID(display.GetID())
+    scene.AddNode(line)
 
 
 def _updateLine(line: Any, kind: str, measured: MeasuredLine, finding: Finding, owner: Any) -> None:
-    """Change only what differs: every change makes all views draw again."""
+    """Change only what differs."""
     name = f"{finding.name} {LINE_LABELS[kind]}"
     if line.GetName() != name:
         line.SetName(name)
@@ -215,14 +225,18 @@ def _updateLine(line: Any, kind: str, measured: MeasuredLine, finding: Finding, 
     ends = [list(measured.start), list(measured.end)]
     present = [list(line.GetNthControlPointPosition(n)) for n in range(line.GetNumberOfControlPoints())]
     if present != ends:
+        modifying = line.StartModify()
         line.RemoveAllControlPoints()
         for end in ends:
             line.AddControlPoint(vtk.vtkVector3d(*end))
+        line.EndModify(modifying)
     if line.GetTransformNodeID() != owner.GetTransformNodeID():
         line.SetAndObserveTransformNodeID(owner.GetTransformNodeID())
-    display = line.GetDisplayNode()
-    if display is None:
-        return
+    if line.GetDisplayNode() is not None:
+        _updateDisplay(line.GetDisplayNode(), finding)
+
+
+def _updateDisplay(display: Any, finding: Finding) -> None:
     if tuple(display.GetSelectedColor()) != finding.color:
         display.SetSelectedColor(*finding.color)
         display.SetColor(*finding.color)
