@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from contract import Scan, ellipsoid_scan, example_metadata, scan_metadata
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from imeasure_server.api.multipart import Part
@@ -360,3 +360,37 @@ def test_no_value_of_a_field_is_an_accident(name: str, value: Any) -> None:
     with pytest.raises(ApiError) as caught:
         parse_request(parts, MAX_VOXELS)
     assert caught.value.status in (400, 422)
+
+
+SMALL, _ = ellipsoid_scan((64, 64, 16), centre=(32, 32, 8), directions=rotation_matrix(np.random.default_rng(1)))
+INSIDE = st.tuples(*[st.floats(0, 15)] * 3)
+ANYWHERE = st.tuples(*[st.floats(-2, 70) | st.floats(-1e5, 1e5) | st.sampled_from([-0.5, 15.5, 63.5])] * 3)
+POINTS = st.lists(st.one_of(INSIDE, INSIDE, INSIDE, ANYWHERE).map(SMALL.world), min_size=1, max_size=3)
+FLAT = st.lists(st.tuples(st.floats(0, 60), st.floats(0, 60), st.just(7)).map(SMALL.world), min_size=3, max_size=5)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    groups=st.lists(st.tuples(st.sampled_from(["positive", "negative"]), POINTS), min_size=1, max_size=2),
+    strokes=st.lists(FLAT | POINTS, max_size=1),
+    lower=st.tuples(*[st.integers(-300, 0)] * 3),
+)
+def test_no_place_of_a_prompt_is_an_accident(
+    groups: list[tuple[str, list[list[float]]]], strokes: list[list[list[float]]], lower: tuple[int, int, int]
+) -> None:
+    metadata = scan_metadata(
+        SMALL,
+        [group(mode, *points) for mode, points in groups],
+        unclipped=(lower, (63, 63, 15)),
+        magic_pen_points=strokes,
+    )
+    try:
+        request = parse(metadata)
+    except ApiError as error:
+        event(error.code)
+        return
+    event("taken")
+    shape = request.volume.geometry.shape
+    voxels = request.prompts.positive_voxels + request.prompts.negative_voxels
+    assert all(0 <= v < n for voxel in voxels for v, n in zip(voxel, shape, strict=True))
+    assert all(0 <= stroke.slice_index < shape[2] for stroke in request.prompts.strokes)

@@ -6,6 +6,7 @@ still say how much was received.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -52,6 +53,9 @@ class PartLimit:
     keep: int
     strict: bool = False
 
+
+# The parser logs the byte that it stumbled over; the answer says enough, and a log holds nothing of what was sent.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 PartLimits = Callable[[str, Mapping[str, Part]], PartLimit | None]
 """Given a part's name and the parts that are complete, its limit; None for a part that nobody asks for."""
