@@ -21,6 +21,7 @@ Block = tuple[slice, slice, slice]
 
 LOCALITY = 3.0  # an edit reaches at most this many times its depth from its click
 LEAST_VOXELS = 1.5  # the least depth, in voxels
+DETACHED = 1.5  # a click farther from the mask than so many of its radii is another part
 CORE = 0.5  # share of the depth that a click decides alone
 STROKE_REACH = 1.0  # a stroke reaches this many of its own radii beyond its slice
 CONNECTED = np.ones((3, 3, 3), dtype=bool)
@@ -37,7 +38,7 @@ class Edit:
         block: the part of the volume that ``region`` can touch.
         core: voxels that change whatever the image shows.
         region: voxels that may change.
-        is_stroke: made by a pen stroke.
+        detached: a positive click so far from the mask that it means another part of the object.
     """
 
     positive: bool
@@ -46,7 +47,7 @@ class Edit:
     block: Block
     core: BoolArray
     region: BoolArray
-    is_stroke: bool = False
+    detached: bool = False
 
 
 def check_prompts(prompts: Prompts, shape: tuple[int, int, int]) -> None:
@@ -217,7 +218,7 @@ def _stroke_edit(stroke: Stroke, mask: BoolArray, prompts: Prompts, spacing: Flo
     x, y, z = (int(v) for v in np.rint(indices.mean(axis=0)))
     for other in prompts.negative_voxels:
         region &= ~_ball_around(other, LEAST_VOXELS * float(spacing.min()), block, spacing)
-    return Edit(True, (x, y, z), depth, block, core, region | core, is_stroke=True)
+    return Edit(True, (x, y, z), depth, block, core, region | core)
 
 
 def _click_edit(
@@ -225,15 +226,15 @@ def _click_edit(
 ) -> Edit:
     least = LEAST_VOXELS * float(spacing.min())
     distance, nearest = _depth(voxel, positive, mask, spacing)
-    depth = max(distance, least)
+    size = float((mask.sum() * spacing.prod() * 3 / (4 * np.pi)) ** (1 / 3))
+    detached = positive and distance > DETACHED * size + least
+    depth = max(min(distance, size) if detached else distance, least)
+    own = least if detached else CORE * depth
     block = _block(np.array(voxel), np.array(voxel), LOCALITY * depth, spacing, _shape(mask))
     offsets = _squared_distance(voxel, block, spacing)
-    # A click far from a small mask says little about how much is missing there.
-    size = float((mask.sum() * spacing.prod() * 3 / (4 * np.pi)) ** (1 / 3))
-    own = CORE * min(depth, max(size, least)) if positive else CORE * depth
     region = offsets <= (LOCALITY * depth) ** 2
     core = offsets <= own**2
-    if positive and distance <= size:  # what was missed hangs together with what was found
+    if positive and not detached:  # what was missed hangs together with what was found
         core |= _capsule(voxel, nearest, max(0.3 * own, 0.6 * float(spacing.max())), block, spacing)
         core &= region
     others = prompts.negative_voxels if positive else prompts.positive_voxels
@@ -246,7 +247,7 @@ def _click_edit(
         core &= ~strokes[block]
     x, y, z = (v - s.start for v, s in zip(voxel, block, strict=True))
     core[x, y, z] = region[x, y, z] = True
-    return Edit(positive, voxel, depth, block, core & region, region)
+    return Edit(positive, voxel, depth, block, core & region, region, detached)
 
 
 def _depth(voxel: Index, positive: bool, mask: BoolArray, spacing: FloatArray) -> tuple[float, Index]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imeasure_server.imaging.volume import BoolArray, FloatArray, Volume
-from imeasure_server.segmentation.binding import apply_edit, bind, check_prompts, new_edits
+from imeasure_server.segmentation.binding import Edit, apply_edit, bind, check_prompts, new_edits
 from imeasure_server.segmentation.candidates import Candidate, grid_for, segment_hypothesis
 from imeasure_server.segmentation.engine import (
     Cancellation,
@@ -24,7 +24,7 @@ from imeasure_server.segmentation.engine import (
 )
 from imeasure_server.segmentation.local_edit import propose
 from imeasure_server.segmentation.prompt_evidence import evidence_on, hypotheses
-from imeasure_server.segmentation.prompts import Prompts
+from imeasure_server.segmentation.prompts import PointPrompt, Prompts
 from imeasure_server.segmentation.quality import features_of, predicted_overlap
 from imeasure_server.segmentation.refinement import refine
 
@@ -48,14 +48,18 @@ class GraphCutEngine:
     def segment(self, volume: Volume, prompts: Prompts, cancellation: Cancellation | None = None) -> BoolArray:
         """Segment one object; see ``SegmentationEngine.segment``."""
         check_prompts(prompts, volume.geometry.shape)
-        array, floor = _usable(volume.array)
+        array, floor = usable(volume.array)
         spacing = volume.geometry.spacing
         previous = prompts.previous_mask
         if previous is not None and previous.any():
             mask = np.array(previous, dtype=bool)
             for edit in new_edits(mask, prompts, spacing):
                 _check(cancellation)
-                mask = apply_edit(mask, edit, propose(array, spacing, mask, edit, floor))
+                if edit.detached:
+                    proposal = _another_part(array, spacing, prompts, edit, floor)[edit.block]
+                else:
+                    proposal = propose(array, spacing, mask, edit, floor)
+                mask = apply_edit(mask, edit, proposal)
             return bind(mask, prompts, spacing)
         candidates = search(array, spacing, prompts, floor, cancellation)
         if prompts.strokes or prompts.box or prompts.extreme_pairs:
@@ -67,6 +71,19 @@ class GraphCutEngine:
             raise EmptySegmentationError("No boundary was found around the click: click inside the lesion.")
         _check(cancellation)
         return bind(refine(array, spacing, best, prompts), prompts, spacing)
+
+
+def _another_part(
+    array: npt.NDArray[Any], spacing: FloatArray, prompts: Prompts, edit: Edit, noise_floor: float
+) -> BoolArray:
+    """What one click far from the previous mask shows: a search of its own; all False when it finds nothing."""
+    x, y, z = edit.centre
+    click = PointPrompt((float(x), float(y), float(z)), True)
+    alone = Prompts(points=(click, *(point for point in prompts.points if not point.positive)))
+    found = pick(search(array, spacing, alone, noise_floor))
+    if found is None or found[1] < LEAST_QUALITY:
+        return np.zeros(array.shape, dtype=bool)
+    return refine(array, spacing, found[0], alone)
 
 
 def search(
@@ -114,7 +131,7 @@ def pick(candidates: list[Candidate | None]) -> tuple[Candidate, float] | None:
     return best
 
 
-def _usable(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
+def usable(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
     """The image without NaN and infinities, and the smallest intensity difference that means something.
 
     Raises:

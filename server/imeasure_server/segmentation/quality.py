@@ -80,7 +80,7 @@ def _boundary_contrast(candidate: Candidate) -> tuple[float, float, float]:
         weight = ndimage.gaussian_filter(part.astype(np.float32), sigma)
         total = ndimage.gaussian_filter(np.where(part, values, 0.0).astype(np.float32), sigma)
         means.append(total / np.maximum(weight, 1e-4))
-    shell = np.abs(inner - outer) <= 0.75 * float(spacing.max())
+    shell = np.abs(inner - outer) <= 1.05 * float(spacing.max())
     if not shell.any():
         return 0.0, 0.0, 0.0
     change = (means[0] - means[1])[shell] * model.spread / candidate.noise
