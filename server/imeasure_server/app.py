@@ -26,7 +26,7 @@ def create_app(settings: ServerSettings, pool: InferencePool | None = None) -> F
 
     Args:
         settings: see there.
-        pool: workers that are already starting; by default new ones. The application closes them when it ends.
+        pool: workers that are already starting, which the caller closes; by default the application has its own.
     """
     workers = pool if pool is not None else InferencePool(settings.workers, settings.queue_size)
 
@@ -37,7 +37,8 @@ def create_app(settings: ServerSettings, pool: InferencePool | None = None) -> F
         try:
             yield
         finally:
-            await asyncio.to_thread(workers.close)
+            if pool is None:
+                await asyncio.to_thread(workers.close)
 
     app = FastAPI(
         title="IMeasure server",

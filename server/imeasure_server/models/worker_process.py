@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
+from imeasure_server.models.cancellation import SharedFlag
 from imeasure_server.models.channel import receive, send
 from imeasure_server.models.failures import WorkerCrashed, WorkerStartError
 from imeasure_server.models.jobs import Job, Outcome
@@ -27,7 +28,7 @@ class WorkerProcess:
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
         self._spawn = multiprocessing.get_context("spawn")
-        self._cancellation = self._spawn.Event()
+        self._cancellation = SharedFlag(self._spawn)
         self._cancelled_at: float | None = None
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
@@ -92,8 +93,10 @@ class WorkerProcess:
         start = time.perf_counter()
         try:
             self._hand_over(job)
-        except WorkerCrashed:  # it was already dying when it got the job, which can be given to the next one
-            self._hand_over(job)
+        except WorkerCrashed:
+            if self._stopping or self._cancelled_at is not None:
+                raise
+            self._hand_over(job)  # it was already dying when it got the job: the next one can have it
         message = self._next_message(None)
         if isinstance(message, Failed):
             raise message.error
