@@ -1,0 +1,45 @@
+"""A server for as long as a program needs one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+READY = "IMeasure server ready at "
+
+
+@contextmanager
+def running_server(address: str | None, log: Path) -> Iterator[str]:
+    """The address of a running server: the one given, or one of our own on a free port that ends with the block.
+
+    Args:
+        address: of a server that runs already, or None.
+        log: file for what our own server prints.
+
+    Raises:
+        SystemExit: it does not start; the log says why.
+    """
+    if address:
+        yield address
+        return
+    command = [sys.executable, "-m", "imeasure_server", "serve", "--port", "0"]
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
+        try:
+            yield _ready_address(process, log)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _ready_address(process: subprocess.Popen[str], log: Path) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(READY):
+            return line.removeprefix(READY).strip()
+    raise SystemExit(f"The server did not start. {log} says why.")
