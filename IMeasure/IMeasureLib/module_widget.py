@@ -79,7 +79,7 @@ class IMeasureWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             {**self.tools.keys, NEW_FINDING: self.onNewFinding, UNDO: self.onUndo, CANCEL: self.onEscape}
         )
         self.prompts = PromptMarkups(self._onPromptsEdited)
-        self.session = ToolSession(self._onStep, self._showHint, self.status.show, lambda: self.prompts.isHovered)
+        self.session = ToolSession(self._onStep, self._onStepProgress, self._say, lambda: self.prompts.isHovered)
         self.table = FindingsTable(
             ui.findingsTable,
             onSelected=self._onFindingSelected,
@@ -305,6 +305,10 @@ class IMeasureWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not self.session.cancelStep():
             self._setTool(None)
 
+    def _onStepProgress(self) -> None:
+        self._keepMessage = False
+        self._showHint()
+
     def _onStep(self, step: Step) -> None:
         self._keepMessage = False
         self.queue.add(lambda: self._requestFor(step))
@@ -327,11 +331,11 @@ class IMeasureWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 lambda: self.logic.requestAnew(self.volume, history, target.segmentationNode, target.segmentId)
             )
 
-    def _onResult(self, result: SegmentResult) -> None:
+    def _onResult(self, result: SegmentResult, warning: str) -> None:
         seconds = self.status.elapsed()
         self.select(result.finding.id)
         self._showPrompts()
-        self._say(summary(result.finding, seconds))
+        self._say(f"⚠ {warning}" if warning else summary(result.finding, seconds))
 
     def _onFailure(self, sentence: str, error: Exception) -> None:
         self._keepMessage = True

@@ -38,7 +38,8 @@ def summary(finding: Finding, seconds: float) -> str:
     row = FindingRow.of(finding)
     parts = []
     if row.longAxis is not None and row.shortAxis is not None:
-        parts.append(_("{long:.1f} × {short:.1f} mm").format(long=row.longAxis, short=row.shortAxis))
+        axes = _("{long:.1f} × {short:.1f} mm on slice {slice}")
+        parts.append(axes.format(long=row.longAxis, short=row.shortAxis, slice=row.slice))
     if row.volume is not None:
         parts.append(_("{volume:.2f} cm³").format(volume=row.volume / MM3_PER_CM3))
     parts.append(_("{seconds:.1f} s").format(seconds=seconds))

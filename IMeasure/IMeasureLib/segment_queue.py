@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import Any, Callable
+from typing import Callable
 
 from slicer.i18n import tr as _
 
 from .findings import FindingError
 from .geometry import GeometryError
 from .http_client import ServerError
+from .imeasure_client import SegmentationAnswer
 from .jobs import BackgroundJob
 from .logic import ConsentError, IMeasureLogic, SegmentRequest, SegmentResult
 from .prompts import PromptError
@@ -37,7 +38,7 @@ class SegmentQueue:
     When one fails or is cancelled the others are dropped: they were meant for a mask that never came.
 
     Args:
-        onResult: called with what came of each request.
+        onResult: called with what came of each request, and a warning about it ("" for none).
         onFailure: called with a sentence and the error after a request failed.
         onDropped: called when prompts were dropped, by failure or by the person.
     """
@@ -46,7 +47,7 @@ class SegmentQueue:
         self,
         logic: IMeasureLogic,
         status: StatusLine,
-        onResult: Callable[[SegmentResult], None],
+        onResult: Callable[[SegmentResult, str], None],
         onFailure: Callable[[str, Exception], None],
         onDropped: Callable[[], None],
     ) -> None:
@@ -54,7 +55,7 @@ class SegmentQueue:
         self._onResult, self._onFailure, self._onDropped = onResult, onFailure, onDropped
         self._waiting: deque[MakeRequest] = deque()
         self._request: SegmentRequest | None = None
-        self._job: BackgroundJob[Any] | None = None
+        self._job: BackgroundJob[SegmentationAnswer] | None = None
 
     @property
     def isBusy(self) -> bool:
@@ -81,19 +82,18 @@ class SegmentQueue:
             self._job = self._logic.start(
                 self._request, self._answered, self._failed, self._status.progress, self._cancelled
             )
-        except EXPECTED_ERRORS as error:
+        except Exception as error:  # noqa: BLE001 - as below
             self._failed(error)
             return
         self._status.busy(_("Sending…"), self.cancel)
 
-    def _answered(self, answer: Any) -> None:
+    def _answered(self, answer: SegmentationAnswer) -> None:
         request, self._job, self._request = self._request, None, None
         try:
-            result = self._logic.apply(request, answer)
-        except EXPECTED_ERRORS as error:
+            self._onResult(self._logic.apply(request, answer), answer.warning)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the panel says so and can be used again
             self._failed(error)
             return
-        self._onResult(result)
         self._next()
 
     def _failed(self, error: Exception) -> None:

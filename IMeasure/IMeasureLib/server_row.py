@@ -35,6 +35,7 @@ class ServerRow:
         self._job: BackgroundJob[Any] | None = None
         self._up: bool | None = None
         self._trouble = ""
+        self._addressBefore = ""
         self._timer = qt.QTimer()
         self._timer.setInterval(CHECK_MS)
         self._timer.connect("timeout()", self.check)
@@ -156,11 +157,14 @@ class ServerRow:
         self._ui.serverDetails.setVisible(shown)
         self._ui.serverDetailsButton.arrowType = qt.Qt.DownArrow if shown else qt.Qt.RightArrow
 
-    def _onLocalChanged(self, url: str | None) -> None:
-        if url is not None and url != self._settings.serverURL and not self._settings.isServerURLFromEnvironment:
-            self.use(url, self._settings.apiKey)
-        else:
-            self.check()
+    def _onLocalChanged(self, address: str | None) -> None:
+        """Use a local server that got ready; when it has stopped, go back to the address from before it."""
+        if address:
+            self._addressBefore = self._addressBefore or self._settings.serverURL
+            self.use(address, self._settings.apiKey)
+        elif address == "" and self._addressBefore:
+            self._settings.serverURL, self._addressBefore = self._addressBefore, ""
+            self.use(self._settings.serverURL, self._settings.apiKey)
         self._show()
 
     # ---- what is shown
@@ -179,7 +183,8 @@ class ServerRow:
             "Images around your clicks, without names or identifiers, will be sent to {host}. "
             "This is asked once for each server that is not on this computer."
         ).format(host=host)
-        ui.startServerButton.setVisible(self._up is False and self.local.canStart)
+        ui.startServerButton.setVisible(self._up is False and not self.local.isBusy)
+        ui.startServerButton.enabled = not self.local.whyNot
         ui.startServerButton.text = self.local.startText
         ui.startServerButton.toolTip = self.local.startTip
 
@@ -187,9 +192,11 @@ class ServerRow:
         """Colour of the light, and what the line says."""
         address = urlsplit(self._settings.serverURL).netloc or self._settings.serverURL
         if self.local.isBusy and self._up is not True:
-            return AMBER, self.local.stateText
+            return AMBER, _("Local server: {state}…").format(state=self.local.stateText)
         if self._up is None:
             return GREY, _("Looking for a server at {address}…").format(address=address)
+        if not self._up and self.local.asksToInstall:
+            return AMBER, _("The server is not installed on this computer yet (about 2 GB).")
         if not self._up:
             return RED, _("No server at {address}").format(address=address)
         if not self.hasConsent:

@@ -33,7 +33,7 @@ class SlicePreview:
         self._actor.GetProperty().SetPointSize(DOT_SIZE)
         self._actor.VisibilityOff()
         self._renderer = sliceWidget.sliceView().renderWindow().GetRenderers().GetFirstRenderer()
-        self._renderer.AddActor2D(self._actor)
+        self._renderer.AddViewProp(self._actor)
 
     def show(self, points: Sequence[Sequence[float]], *, closed: bool = False, dots: bool = False) -> None:
         """Draw a line through points (RAS, mm); with ``dots``, its points too; none hides it."""
@@ -67,5 +67,5 @@ class SlicePreview:
 
     def remove(self) -> None:
         """Take the drawing off the view for good."""
-        self._renderer.RemoveActor2D(self._actor)
+        self._renderer.RemoveViewProp(self._actor)
         self._sliceWidget.sliceView().scheduleRender()

@@ -41,6 +41,7 @@ class ToolSession:
         self._volumeNode: Any = None
         self._preview: SlicePreview | None = None
         self._previewView = ""
+        self._isRefused = False
 
     @property
     def toolName(self) -> str | None:
@@ -89,6 +90,7 @@ class ToolSession:
         local = worldToLocal(self._volumeNode, mouse.ras)[0]
         if mouse.kind == "press":
             refusal = self._refusal(mouse, local)
+            self._isRefused = bool(refusal)
             if refusal:
                 self._onRefused(refusal)
                 return
@@ -96,6 +98,8 @@ class ToolSession:
             step = self._tool.press(local, not mouse.exclude)
         elif mouse.kind == "move":
             step = self._tool.move(local)
+        elif self._isRefused:
+            return
         else:
             step = self._tool.release(local)
         self._drawPreview()
