@@ -55,7 +55,7 @@ class PartLimit:
 
 
 # The parser logs the byte that it stumbled over; the answer says enough, and a log holds nothing of what was sent.
-logging.getLogger("python_multipart").setLevel(logging.ERROR)
+logging.getLogger("python_multipart.multipart").setLevel(logging.ERROR)
 
 PartLimits = Callable[[str, Mapping[str, Part]], PartLimit | None]
 """Given a part's name and the parts that are complete, its limit; None for a part that nobody asks for."""
