@@ -27,6 +27,7 @@ from IMeasureLib.segment_queue import EXPECTED_ERRORS, sentenceFor
 from IMeasureLib.shortcuts import Shortcuts
 from IMeasureLib.status_line import StatusLine
 from IMeasureLib.tool_bar import ToolBar
+from IMeasureLib.volume_access import BINARY_LABELMAP
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 MODULE_FOLDER = os.path.dirname(FOLDER)
@@ -46,6 +47,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         AbstractScriptedSegmentEditorEffect.__init__(self, scriptedEffect)
         self._isActive = False
         self._isRefreshing = False
+        self._askedState: tuple = (None, 0)
         self._observed: list = []
         self.status: StatusLine | None = None
 
@@ -117,7 +119,9 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             (self.ui.keepOthersCheckBox, "KeepOtherSegments"),
         ):
             blocked = box.blockSignals(True)
-            box.checked = self.scriptedEffect.integerParameter(name) != 0
+            box.checked = not self.scriptedEffect.parameterDefined(name) or bool(
+                self.scriptedEffect.integerParameter(name)
+            )
             box.blockSignals(blocked)
         self.toolBar.setActive(self._toolName)
         self.markups.setVisible(self.ui.showPromptsCheckBox.checked)
@@ -131,7 +135,8 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
 
     @property
     def _toolName(self) -> str:
-        return self.scriptedEffect.parameter("Tool") or DEFAULT_TOOL
+        # Not there while a scene is being closed.
+        return self.scriptedEffect.parameter("Tool") if self.scriptedEffect.parameterDefined("Tool") else DEFAULT_TOOL
 
     # ---- what is edited
 
@@ -169,7 +174,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
     def activate(self) -> None:
         self._isActive = True
         self._shownTarget: Any = None
-        self._told: Finding | None = None
+        self._told: tuple = ()
         self.shortcuts.install()
         self._retarget()
 
@@ -202,6 +207,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             return
         sameSegment = self._shownTarget is not None and self._shownTarget[:3] == self._target[:3]
         self._shownTarget = self._target
+        self._told = ()
         if not sameSegment:
             self.queue.cancel()
         self._unobserve()
@@ -216,13 +222,17 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         self._refresh()
 
     def _observe(self) -> None:
-        """Notice undo, redo, other effects, and the volume put under another transform."""
+        """Notice another segment selected, undo, redo, scripts, and the volume put under another transform."""
+        node = self.scriptedEffect.parameterSetNode()
+        if node is not None:
+            self._observed.append((node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onEditorChanged)))
         if self._segmentationNode is not None:
             segmentation = self._segmentationNode.GetSegmentation()
             for event in (
                 segmentation.SegmentModified,
                 segmentation.SegmentRemoved,
                 segmentation.SourceRepresentationModified,
+                segmentation.RepresentationModified,
             ):
                 self._observed.append((segmentation, segmentation.AddObserver(event, self._onSegmentationChanged)))
         if self._volumeNode is not None:
@@ -234,6 +244,10 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             node.RemoveObserver(tag)
         self._observed = []
 
+    def _onEditorChanged(self, *_args: Any) -> None:
+        if self._isActive:
+            self._retarget()
+
     def _onSegmentationChanged(self, *_args: Any) -> None:
         # Undo changes segment after segment: look once, when it has finished.
         if not self._isRefreshing:
@@ -244,9 +258,18 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         self._isRefreshing = False
         if not self._isActive or self._segmentationNode is None:
             return
-        if not self.queue.isBusy:
-            syncSegmentation(self._segmentationNode)
-            self._refresh()
+        if self.queue.isBusy and self._maskState() == self._askedState:
+            return
+        # Undo, redo or a script changed the mask that is being refined: the answer would be one to another question.
+        self.queue.cancel()
+        syncSegmentation(self._segmentationNode)
+        self._refresh()
+
+    def _maskState(self) -> tuple:
+        """Something that differs after the selected segment's voxels were changed."""
+        segment = self._segmentationNode.GetSegmentation().GetSegment(self._segmentId)
+        labelmap = segment.GetRepresentation(BINARY_LABELMAP) if segment is not None else None
+        return (labelmap, labelmap.GetMTime()) if labelmap is not None else (None, 0)
 
     def _onVolumeMoved(self, *_args: Any) -> None:
         self.markups.clear()
@@ -258,15 +281,17 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         history = finding.history if finding is not None else PromptHistory()
         if history != self.markups.history and self._volumeNode is not None:
             self.markups.show(history, self._volumeNode)
-        if finding is None or not history.steps:
-            self._told = None
-            self._onProgress()
-        elif finding != self._told:
-            self._tell(finding)
+        # Said once: what was said since ("Cancelled", a failure) stays until something else is the case.
+        if self._told != (finding,):
+            self._told = (finding,)
+            if history.steps:
+                self.status.show(findingText(finding))
+            else:
+                self._onProgress()
 
     def _tell(self, finding: Finding, seconds: float | None = None) -> None:
         """Say what the segment is now, and what it took."""
-        self._told = finding
+        self._told = (finding,)
         self.status.show(findingText(finding, seconds))
 
     # ---- mouse and keys
@@ -317,6 +342,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             self.changes.clear(self._segmentationNode, self._segmentId, self._volumeNode)
             syncLines(self._segmentationNode, self._segmentId)
             self.markups.clear()
+            self._told = (None,)
             self.status.show(_("No prompt is left that says where the lesion is: cleared. Ctrl+Z brings it back."))
             return
         self._ask(lambda: self._request([], history))
@@ -326,8 +352,9 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
     def _request(self, steps: list, history: PromptHistory | None = None) -> SegmentRequest:
         """The question for newer steps, or for another history; put together when its turn has come."""
         where = (self._segmentationNode, self._segmentId)
+        self._askedState = self._maskState()
         if history is None:
-            return self.logic.requestFor(self._volumeNode, steps, *where)
+            return self.changes.requestWithSteps(self.logic, self._volumeNode, steps, *where)
         return self.changes.requestWithHistory(self.logic, self._volumeNode, history, *where)
 
     def _ask(self, edit: Edit) -> None:

@@ -15,7 +15,7 @@ from IMeasureLib.finding_nodes import readFinding, removeFinding, storeFinding
 from IMeasureLib.findings import Finding, Measurements
 from IMeasureLib.imeasure_client import SegmentationAnswer
 from IMeasureLib.logic import IMeasureLogic, SegmentRequest
-from IMeasureLib.prompts import PromptHistory
+from IMeasureLib.prompts import PromptHistory, Step
 from IMeasureLib.volume_access import _referenceGrid, _resampled, _transformBetween, orientedImage, readMask
 
 
@@ -30,6 +30,18 @@ class SegmentChanges:
 
     def __init__(self, scriptedEffect: Any) -> None:
         self._effect = scriptedEffect
+
+    def requestWithSteps(
+        self, logic: IMeasureLogic, volumeNode: Any, steps: list[Step], segmentationNode: Any, segmentId: str
+    ) -> SegmentRequest:
+        """The question for newer prompts.
+
+        In a segment that has voxels but no prompts yet, prompts that say where the lesion is find it anew, and what
+        they find is added (``apply``); an excluding click refines what is there.
+        """
+        request = logic.requestFor(volumeNode, steps, segmentationNode, segmentId)
+        isFirst = readFinding(segmentationNode, segmentId) is None
+        return replace(request, previousMask=None) if isFirst and not request.history.isEmpty else request
 
     def requestWithHistory(
         self, logic: IMeasureLogic, volumeNode: Any, history: PromptHistory, segmentationNode: Any, segmentId: str
@@ -53,7 +65,8 @@ class SegmentChanges:
         """
         self._effect.saveStateForUndo()
         present = readMask(request.segmentationNode, request.segmentId, request.volumeNode)
-        self._change(request, present, answer.mask, keepOthers)
+        isFirst = request.previousMask is None and request.findingId is None
+        self._change(request, present, union(present, answer.mask) if isFirst else answer.mask, keepOthers)
         written = readMask(request.segmentationNode, request.segmentId, request.volumeNode)
         # Masking may have kept voxels out or in: then the server's numbers are those of another mask.
         measurements = answer.measurements if sameMask(written, answer.mask) else None
@@ -123,6 +136,12 @@ def findingOf(
 def isAsMeasured(finding: Finding, mask: MaskRegion) -> bool:
     """Whether the mask is still the one that was measured, as far as its number of voxels tells."""
     return finding.measurements is not None and finding.measurements.volume == mask.count
+
+
+def union(first: MaskRegion, second: MaskRegion) -> MaskRegion:
+    """Voxels of either."""
+    added, _ = differences(first, second)
+    return second if first.isEmpty else MaskRegion(added.array | first.onBox(added.origin, added.size), added.origin)
 
 
 def differences(present: MaskRegion, wanted: MaskRegion) -> tuple[MaskRegion, MaskRegion]:
