@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -43,7 +44,7 @@ class Step:
     slice_index: int
 
 
-def save_picture(path: Path, voxels: npt.NDArray[np.generic], geometry: VolumeGeometry, steps: Sequence[Step]) -> None:
+def save_picture(path: Path, voxels: npt.NDArray[Any], geometry: VolumeGeometry, steps: Sequence[Step]) -> None:
     """Draw all steps side by side, each on its slice, as a radiologist sees it (patient's right on the left).
 
     Args:
@@ -64,7 +65,7 @@ def save_picture(path: Path, voxels: npt.NDArray[np.generic], geometry: VolumeGe
     plt.close(figure)
 
 
-def _draw_step(axis: Axes, voxels: npt.NDArray[np.generic], geometry: VolumeGeometry, step: Step) -> None:
+def _draw_step(axis: Axes, voxels: npt.NDArray[Any], geometry: VolumeGeometry, step: Step) -> None:
     k = step.slice_index
     width, height = geometry.spacing[0], geometry.spacing[1]
     extent = (-0.5 * width, (geometry.shape[0] - 0.5) * width, (geometry.shape[1] - 0.5) * height, -0.5 * height)
@@ -86,7 +87,7 @@ def _draw_step(axis: Axes, voxels: npt.NDArray[np.generic], geometry: VolumeGeom
     axis.set_title(step.title, color="white", fontsize=13)
 
 
-def _window(voxels: npt.NDArray[np.generic]) -> tuple[float, float]:
+def _window(voxels: npt.NDArray[Any]) -> tuple[float, float]:
     """The soft-tissue window for CT, the central 98 % of the values for anything else."""
     if voxels.min() < -500:
         return SOFT_TISSUE_WINDOW
