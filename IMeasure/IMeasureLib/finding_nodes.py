@@ -12,7 +12,7 @@ from typing import Any
 import slicer
 import vtk
 
-from .findings import Finding, FindingError, MeasuredLine
+from .findings import Color, Finding, FindingError, MeasuredLine
 from .prompts import PromptError
 from .volume_access import countVoxels
 
@@ -33,6 +33,23 @@ TERMINOLOGY = (
     "~SCT^49755003^Morphologically Altered Structure~SCT^4147007^Mass~^^~Anatomic codes - DICOM master list~^^~^^"
 )
 """Standard terminology of a finding's segment."""
+
+COLORS: tuple[Color, ...] = (
+    (0.90, 0.62, 0.00),
+    (0.34, 0.71, 0.91),
+    (0.00, 0.78, 0.55),
+    (0.95, 0.90, 0.25),
+    (1.00, 0.45, 0.25),
+    (0.87, 0.55, 0.80),
+)
+"""Colours of new findings, one after the other: those of Okabe and Ito, which colour-blind people can tell apart,
+lightened a little for lines on a dark CT."""
+
+NO_LABEL = " "
+"""An empty label would be replaced by the node's name and a number."""
+
+FILL_OPACITY = 0.25
+"""Of masks in slice views: what is below, and the axes on top, remain visible."""
 
 
 def segmentOf(segmentationNode: Any, segmentId: str) -> Any:
@@ -194,25 +211,44 @@ def measuredLines(finding: Finding) -> dict[str, MeasuredLine]:
 def _addLine(
     segmentationNode: Any, segmentId: str, kind: str, measured: MeasuredLine, finding: Finding, owner: Any
 ) -> None:
-    """Make a line whole before the scene gets it: each change of a node in the scene makes the views work."""
+    """Make a line with all that it shows; its points come last, since a line measures itself only in a scene."""
     scene = segmentationNode.GetScene()
     line = slicer.vtkMRMLMarkupsLineNode()
     line.SetAttribute(SEGMENT_ATTRIBUTE, segmentId)
     line.SetAttribute(KIND_ATTRIBUTE, kind)
     line.SetNodeReferenceID(SEGMENTATION_ROLE, segmentationNode.GetID())
-    _updateLine(line, kind, measured, finding, owner)
     line.SetLocked(True)
     display = slicer.vtkMRMLMarkupsDisplayNode()
-    display.SetPropertiesLabelVisibility(True)
-    display.SetPointLabelsVisibility(False)
-    display.SetTextScale(2.5)
-    display.SetGlyphScale(1.0)
-    # Across the slices a line would show as a dot on each: only the axes, which lie in one slice, belong there.
-    display.SetVisibility2D(kind in ("long", "short"))
+    _styleLine(display, kind, owner)
     _updateDisplay(display, finding)
     scene.AddNode(display)
     line.SetAndObserveDisplayNodeID(display.GetID())
     scene.AddNode(line)
+    _updateLine(line, kind, measured, finding, owner)
+
+
+def _styleLine(display: Any, kind: str, owner: Any) -> None:
+    """The length stands at the line's end, so that crossing axes do not write over each other."""
+    display.SetPropertiesLabelVisibility(False)
+    display.SetPointLabelsVisibility(True)
+    display.SetTextScale(3.0)
+    display.SetGlyphTypeFromString("Cross2D")
+    display.SetGlyphScale(1.5)
+    display.SetCurveLineSizeMode(display.UseLineThickness)
+    display.SetLineThickness(0.3)
+    # By default a line changes its hue and goes on for a centimetre before and behind its slice.
+    halfSlice = max(owner.GetSpacing()) / 2.0 if hasattr(owner, "GetSpacing") else 1.0
+    display.SetLineColorFadingHueOffset(0.0)
+    display.SetLineColorFadingStart(halfSlice)
+    display.SetLineColorFadingEnd(halfSlice * 1.01)
+    # Across the slices a line would show as a dot on each: only the axes, which lie in one slice, belong there.
+    display.SetVisibility2D(kind in ("long", "short"))
+
+
+def _lengthText(kind: str, measured: MeasuredLine) -> str:
+    """What stands at a line's end; in slice views only the axes are shown, and which is the longer one sees."""
+    text = f"{measured.length:.1f} mm"
+    return text if kind in ("long", "short") else f"{LINE_LABELS[kind]} {text}"
 
 
 def _updateLine(line: Any, kind: str, measured: MeasuredLine, finding: Finding, owner: Any) -> None:
@@ -227,8 +263,8 @@ def _updateLine(line: Any, kind: str, measured: MeasuredLine, finding: Finding, 
     if present != ends:
         modifying = line.StartModify()
         line.RemoveAllControlPoints()
-        for end in ends:
-            line.AddControlPoint(vtk.vtkVector3d(*end))
+        for end, label in zip(ends, (NO_LABEL, _lengthText(kind, measured))):
+            line.AddControlPoint(vtk.vtkVector3d(*end), label)
         line.EndModify(modifying)
     if line.GetTransformNodeID() != owner.GetTransformNodeID():
         line.SetAndObserveTransformNodeID(owner.GetTransformNodeID())

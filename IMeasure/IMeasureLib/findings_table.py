@@ -146,7 +146,9 @@ class FindingsTable:
     def _swatch(finding: Finding) -> Any:
         pixmap = qt.QPixmap(SWATCH_SIZE, SWATCH_SIZE)
         pixmap.fill(qt.QColor.fromRgbF(*finding.color))
-        return qt.QIcon(pixmap)
+        icon = qt.QIcon(pixmap)
+        icon.addPixmap(pixmap, qt.QIcon.Selected)  # else the selection would tint it
+        return icon
 
     def _idOf(self, row: int) -> str | None:
         return self._findings[row].id if 0 <= row < len(self._findings) else None

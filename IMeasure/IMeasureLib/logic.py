@@ -14,6 +14,8 @@ import slicer
 
 from .crop_region import MaskRegion
 from .finding_nodes import (
+    COLORS,
+    FILL_OPACITY,
     TERMINOLOGY,
     checkMeasured,
     findingSegments,
@@ -335,6 +337,8 @@ class IMeasureLogic:
         scene = volumeNode.GetScene()
         node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{volumeNode.GetName()} findings")
         node.CreateDefaultDisplayNodes()
+        if node.GetDisplayNode() is not None:
+            node.GetDisplayNode().SetOpacity2DFill(FILL_OPACITY)
         adoptGeometry(node, volumeNode)
         placeBeside(node, volumeNode)
         return node
@@ -344,7 +348,8 @@ class IMeasureLogic:
         segmentation = segmentationNode.GetSegmentation()
         taken = {segmentation.GetSegment(present).GetName() for present in segmentation.GetSegmentIDs()}
         number = next(n for n in range(1, len(taken) + 2) if f"{DEFAULT_NAME} {n}" not in taken)
-        segmentation.AddEmptySegment(segmentId, f"{DEFAULT_NAME} {number}")
+        color = COLORS[(number - 1) % len(COLORS)]
+        segmentation.AddEmptySegment(segmentId, f"{DEFAULT_NAME} {number}", color)
         segmentation.GetSegment(segmentId).SetTag("TerminologyEntry", TERMINOLOGY)
 
     # --- findings ---
