@@ -8,7 +8,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -58,14 +58,21 @@ class IMeasureTest(ScriptedLoadableModuleTest):
     """Needs a server: the one that IMEASURE_SERVER_URL or the settings name, else a local one is started for it."""
 
     def setUp(self) -> None:
-        """Begin with the sample CT alone."""
+        """Begin with the sample CT alone, and with a server: ctest runs each test by itself, without ``runTest``."""
         slicer.mrmlScene.Clear(0)
         self.volume = loadSampleVolume()
+        if not hasattr(self, "logic"):
+            stack = ExitStack()
+            self.addCleanup(stack.close)
+            self._useServer(stack.enter_context(runningServer()))
+
+    def _useServer(self, url: str) -> None:
+        self.logic = IMeasureLogic(settings=Settings(environment={"IMEASURE_SERVER_URL": url}))
 
     def runTest(self) -> None:
         """Run all tests."""
         with runningServer() as url:
-            self.logic = IMeasureLogic(settings=Settings(environment={"IMEASURE_SERVER_URL": url}))
+            self._useServer(url)
             for test in (
                 self.test_oneClickGivesAMeasuredSegment,
                 self.test_negativeClickExcludesAndUndoBringsBack,

@@ -1,6 +1,7 @@
 """Run the Slicer tests inside a desktop Slicer, against the real server.
 
     python Testing/slicer/desktop/run.py --slicer /path/to/Slicer [pytest arguments]
+    python Testing/slicer/desktop/run.py --with-server COMMAND [its arguments]     # any command, with a server for it
 
 Starts `imeasure-server` from the environment of the Python that runs this file (or takes the one that
 ``--server-url`` names), starts Slicer with the extension's modules, lets it run pytest on ``Testing/slicer``
@@ -93,7 +94,7 @@ def run_slicer(slicer: Path, url: str, output: Path, module_paths: list[Path], p
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--slicer", required=True, type=Path, help="the Slicer executable")
+    parser.add_argument("--slicer", type=Path, help="the Slicer executable")
     parser.add_argument("--server-url", help="use this server instead of starting one")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "test-output" / "slicer")
     parser.add_argument(
@@ -105,8 +106,20 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args()
 
 
+def run_with_server(command: list[str]) -> int:
+    """Run a command that finds a real server at IMEASURE_SERVER_URL; returns its exit code."""
+    output = REPOSITORY / "test-output"
+    output.mkdir(exist_ok=True)
+    with running_server(output / "server.log") as url:
+        return subprocess.call(command, env={**os.environ, "IMEASURE_SERVER_URL": url})
+
+
 def main() -> int:
+    if sys.argv[1:2] == ["--with-server"]:
+        return run_with_server(sys.argv[2:])
     options, pytest_arguments = parse_arguments()
+    if options.slicer is None:
+        raise SystemExit("Say which Slicer: --slicer /path/to/Slicer.")
     if not options.slicer.is_file():
         raise SystemExit(f"There is no Slicer at {options.slicer}.")
     output = options.output.resolve()
