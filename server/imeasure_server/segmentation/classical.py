@@ -25,12 +25,14 @@ from imeasure_server.segmentation.engine import (
 from imeasure_server.segmentation.local_edit import propose
 from imeasure_server.segmentation.prompt_evidence import evidence_on, hypotheses
 from imeasure_server.segmentation.prompts import PointPrompt, Prompts
-from imeasure_server.segmentation.quality import features_of, predicted_overlap
+from imeasure_server.segmentation.quality import boundary_change, features_of, predicted_overlap
 from imeasure_server.segmentation.refinement import refine
 
 FINENESS = 6.0  # samples per radius in the search
 NOISE_FLOOR = 1e-3  # of the image's range: differences below it mean nothing
 LEAST_QUALITY = 0.3  # below it, one click has found nothing
+DOUBTFUL_QUALITY = 0.55  # below it, boundary and intensities must set the object apart
+LEAST_SEPARATION = 0.65
 
 
 class GraphCutEngine:
@@ -62,11 +64,8 @@ class GraphCutEngine:
                 mask = apply_edit(mask, edit, proposal)
             return bind(mask, prompts, spacing)
         candidates = search(array, spacing, prompts, floor, cancellation)
-        if prompts.strokes or prompts.box or prompts.extreme_pairs:
-            best = agree(candidates)
-        else:
-            found = pick(candidates)
-            best = found[0] if found and found[1] >= LEAST_QUALITY else None
+        sized = bool(prompts.strokes or prompts.box or prompts.extreme_pairs)
+        best = agree(candidates) if sized else pick(candidates)
         if best is None:
             raise EmptySegmentationError("No boundary was found around the click: click inside the lesion.")
         _check(cancellation)
@@ -81,9 +80,7 @@ def _another_part(
     click = PointPrompt((float(x), float(y), float(z)), True)
     alone = Prompts(points=(click, *(point for point in prompts.points if not point.positive)))
     found = pick(search(array, spacing, alone, noise_floor))
-    if found is None or found[1] < LEAST_QUALITY:
-        return np.zeros(array.shape, dtype=bool)
-    return refine(array, spacing, found[0], alone)
+    return np.zeros(array.shape, dtype=bool) if found is None else refine(array, spacing, found, alone)
 
 
 def search(
@@ -120,15 +117,22 @@ def agree(candidates: list[Candidate | None]) -> Candidate | None:
     return replace(middle, mask=mask)
 
 
-def pick(candidates: list[Candidate | None]) -> tuple[Candidate, float] | None:
-    """The best-looking candidate and its predicted overlap with the object."""
-    best: tuple[Candidate, float] | None = None
+def pick(candidates: list[Candidate | None]) -> Candidate | None:
+    """The best-looking candidate, or None when none looks like an object."""
+    best: tuple[float, FloatArray, Candidate] | None = None
     for index, candidate in enumerate(candidates):
         if candidate is not None:
-            quality = predicted_overlap(features_of(candidates, index))
-            if best is None or quality > best[1]:
-                best = candidate, quality
-    return best
+            features = features_of(candidates, index)
+            quality = predicted_overlap(features)
+            if best is None or quality > best[0]:
+                best = quality, features, candidate
+    if best is None or best[0] < LEAST_QUALITY:
+        return None
+    # Chance makes blobs in plain ground: no change over most of their boundary, intensities as everywhere else.
+    unclear = boundary_change(best[1]) < 1.0 or best[2].model.separation < LEAST_SEPARATION
+    if best[0] < DOUBTFUL_QUALITY and unclear:
+        return None
+    return best[2]
 
 
 def usable(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:

@@ -14,8 +14,9 @@ from imeasure_server.segmentation.working_grid import WorkingGrid
 SMALLEST_RADIUS = 1.5  # mm
 LARGEST_RADIUS = 130.0  # mm
 SCALE_STEP = 1.22
-WAIST = (0.65, 0.75, 0.85, 0.95)  # short half axis over long, for two extreme points
+WAIST = (0.7, 0.8, 0.9, 1.0)  # short half axis over long, for two extreme points
 DEPTH = (0.7, 1.0, 1.3)  # half axis across the slice over those in it, for strokes
+OUTLINED = 1.25  # prompts up to so many half axes from the middle belong to what a stroke outlines
 MARGIN = 1.08  # an object reaches this much farther than its outermost click
 
 
@@ -24,7 +25,7 @@ def hypotheses(prompts: Prompts, spacing: FloatArray, shape: tuple[int, int, int
 
     Pen strokes show the size best, then a box, then extreme points; single clicks only say how big it is at least.
     """
-    if prompts.strokes:
+    if prompts.strokes and (outlined(prompts, spacing, shape) or not (prompts.box or prompts.extreme_pairs)):
         guesses = _from_strokes(prompts, spacing, shape)
     elif prompts.box is not None:
         lower, upper = np.array(prompts.box.lower), np.array(prompts.box.upper)
@@ -36,6 +37,15 @@ def hypotheses(prompts: Prompts, spacing: FloatArray, shape: tuple[int, int, int
         return _from_clicks(prompts, spacing, shape)
     outermost = np.array([p.voxel for p in prompts.points if p.positive], dtype=np.float64).reshape(-1, 3)
     return [_widened(guess, outermost, spacing) for guess in guesses]
+
+
+def outlined(prompts: Prompts, spacing: FloatArray, shape: tuple[int, int, int]) -> bool:
+    """Whether the strokes outline the object, rather than a part of it that other prompts reach beyond."""
+    if not prompts.strokes:
+        return False
+    guess = _from_strokes(prompts, spacing, shape)[-1]
+    others = np.array(prompts.positive_voxels, dtype=np.float64).reshape(-1, 3)
+    return not len(others) or float(guess.distance((others - guess.centre) * spacing).max()) <= OUTLINED
 
 
 def _from_clicks(prompts: Prompts, spacing: FloatArray, shape: tuple[int, int, int]) -> list[Hypothesis]:
@@ -109,7 +119,8 @@ def evidence_on(
     if prompts.strokes:
         enclosed, drawn = _strokes_on(grid, prompts, shape)
         positive |= enclosed
-        odds -= 2.0 * (drawn & ~enclosed)
+        if outlined(prompts, spacing, shape):
+            odds -= 2.0 * (drawn & ~enclosed)
     if prompts.box is not None:
         negative |= ~grid.within(np.array(prompts.box.lower) - 0.5, np.array(prompts.box.upper) + 0.5)
     positive &= ~negative | _near(grid, wanted)

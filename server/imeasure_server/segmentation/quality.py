@@ -42,6 +42,11 @@ def predicted_overlap(features: FloatArray) -> float:
     return float(((features - np.array(MEAN)) / np.array(SCALE)) @ np.array(WEIGHT))
 
 
+def boundary_change(features: FloatArray) -> float:
+    """Median change of intensity across the boundary, either way, in units of noise."""
+    return float(np.expm1(features[FEATURES.index("contrast")]))
+
+
 def features_of(candidates: list[Candidate | None], index: int) -> FloatArray:
     """Describe one candidate of a series of growing scale, in the order of ``FEATURES``.
 
