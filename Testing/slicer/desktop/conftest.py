@@ -24,7 +24,8 @@ SAMPLE_MASK = REPOSITORY / "Resources" / "SampleData" / "STS_051_ct_gtv.nii.gz"
 UNEXPECTED_DIALOG_AFTER_SECONDS = 15
 
 if str(HERE) not in sys.path:
-    sys.path.insert(0, str(HERE))
+    # At the end: tests of the folder above import from their own `conftest`.
+    sys.path.append(str(HERE))
 
 
 def pytest_ignore_collect(collection_path, config):
