@@ -171,6 +171,12 @@ def test_the_environment_sets_every_option(start_server: StartServer) -> None:
     assert '"level": "info"' not in server.log.read_text()
 
 
+def test_keys_that_nobody_is_asked_for_are_pointed_out(start_server: StartServer) -> None:
+    server = start_server("--api-key", "my-key")
+    assert httpx.get(f"{server.url}/metrics", trust_env=False).status_code == 200
+    assert "not asked for: add --require-api-key" in server.log.read_text()
+
+
 def test_settings_read_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in {
         "HOST": "localhost",

@@ -81,6 +81,8 @@ def serve(
     )
     if settings.problem is not None:
         _fail(settings.problem, MISUSED)
+    if settings.api_keys and not settings.asks_for_key:
+        typer.echo("The keys are not asked for: add --require-api-key, or leave out --insecure.", err=True)
     _run(settings)
 
 
@@ -175,6 +177,8 @@ def _run(settings: ServerSettings) -> None:
     except KeyboardInterrupt:
         typer.echo("Stopped while starting.", err=True)
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):  # what is left takes no longer than this
+            signal.signal(number, signal.SIG_IGN)
         pool.close(FORCED_CLOSE_SECONDS)
         listener.close()
 
