@@ -38,24 +38,25 @@ class CoreScene:
 
     def __init__(self):
         self.scene = slicer.vtkMRMLScene()
-        self.application = slicer.vtkMRMLApplicationLogic()
+        self.application = slicer.vtkSlicerApplicationLogic()
         self.application.SetMRMLScene(self.scene)
         self.logics = []
         for name in ("Volumes", "Markups", "Transform"):
-            self._add(getattr(slicer, f"vtkSlicer{name}Logic"))
+            self._add(name, getattr(slicer, f"vtkSlicer{name}Logic"))
         for name in ("Segmentations", "SubjectHierarchy"):
-            self._add(getattr(slicer, f"vtkSlicer{name}ModuleLogic"))
+            self._add(name, getattr(slicer, f"vtkSlicer{name}ModuleLogic"))
 
-    def _add(self, logicClass):
+    def _add(self, name, logicClass):
         logic = logicClass()
         logic.SetMRMLApplicationLogic(self.application)
         logic.SetMRMLScene(self.scene)
+        self.application.SetModuleLogic(name, logic)
         self.logics.append(logic)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def core():
-    """The slicer-core application (None in the desktop)."""
+    """A new slicer-core application (None in the desktop)."""
     return None if IS_DESKTOP else CoreScene()
 
 

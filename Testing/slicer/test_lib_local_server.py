@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import IS_DESKTOP, REPOSITORY
 
+from conftest import IS_DESKTOP, REPOSITORY
 from IMeasureLib.http_client import ServerError
 from IMeasureLib.imeasure_client import IMeasureClient
 from IMeasureLib.jobs import Cancelled
