@@ -83,6 +83,8 @@ class FindingsTable:
 
     def show(self, findings: Sequence[Finding]) -> None:
         """Show these findings, in this order; the selection stays where it was."""
+        if list(findings) == self._findings:
+            return  # an editor that is open stays open
         selected = self.selectedId
         self._findings = list(findings)
         with self._quiet():
@@ -100,13 +102,14 @@ class FindingsTable:
 
     def select(self, findingId: str | None) -> None:
         """Select a finding's row, or none, without telling anyone."""
+        if findingId == self.selectedId:
+            return
         with self._quiet():
             self._table.clearSelection()
             self._table.setCurrentCell(-1, -1)
             for row, finding in enumerate(self._findings):
                 if finding.id == findingId:
                     self._table.setCurrentCell(row, NAME)
-                    self._table.selectRow(row)
 
     def _fill(self, row: int, finding: Finding) -> None:
         values = FindingRow.of(finding)

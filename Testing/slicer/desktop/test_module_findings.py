@@ -61,6 +61,15 @@ def test_a_click_on_a_row_shows_its_finding(three, desktop):
     desktop.screenshot("module-three-findings")
 
 
+def test_the_arrow_keys_go_from_finding_to_finding(three, desktop):
+    three.clickRow(0)
+    desktop.key(qt.Qt.Key_Down, widget=three.ui.findingsTable)
+    desktop.pump(0.1)
+    assert three.widget.selected.finding.name == "Lesion 2"
+    long = three.findings[1].measurements.long
+    assert desktop.sliceNode("Red").GetSliceOffset() == pytest.approx((long.start[2] + long.end[2]) / 2, abs=0.01)
+
+
 def test_axes_are_lines_that_belong_to_their_finding(three):
     for finding in three.findings:
         node = slicer.util.getNode(f"{finding.name} long")

@@ -207,3 +207,35 @@ def test_the_modules_own_test_passes(panel, serverUrl):
     import IMeasure
 
     IMeasure.IMeasureTest().runTest()
+
+
+def test_a_local_server_is_started_used_and_stopped(panel, desktop, sampleVolume, monkeypatch, tmp_path):
+    """With the environment's own Python, when it can run here (a Slicer in a chroot may lack its libraries)."""
+    monkeypatch.delenv("IMEASURE_SERVER_URL")
+    local = panel.widget.server.local
+    before = panel.widget.logic.settings.serverURL
+    local._installation.folder = tmp_path / "IMeasure"
+    python = local._installation.find()
+    panel.widget._parameterNode.inputVolume = sampleVolume
+    panel.ui.localServerButton.enabled = True
+    panel.ui.localServerButton.click()
+    desktop.waitUntil(lambda: not local.isBusy, "the local server", 120)
+    if python is None:
+        assert local.asksToInstall
+        assert panel.ui.startServerButton.text == "Install and start"
+        assert "2 GB" in panel.ui.startServerButton.toolTip
+        desktop.screenshot("module-asks-to-install")
+        return
+    desktop.waitUntil(lambda: panel.widget.server.isUp, "the connection", 20)
+    assert panel.widget.logic.settings.serverURL == local.server.address
+    desktop.jumpTo(MASS)
+    panel.ui.trueClickButton.click()
+    panel.click(MASS)
+    assert len(panel.findings) == 1
+    panel.ui.serverDetailsButton.checked = True
+    desktop.waitUntil(lambda: "ready" in panel.ui.serverLog.toPlainText(), "the log", 10)
+    desktop.screenshot("module-local-server")
+    panel.ui.serverDetailsButton.checked = False
+    panel.ui.localServerButton.click()
+    desktop.waitUntil(lambda: not local.isBusy and not local.server.isRunning, "its end", 30)
+    assert panel.widget.logic.settings.serverURL == before
