@@ -258,7 +258,7 @@ class IMeasureWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not self.server.isUp:
             return self.server.trouble or _("Waiting for the server to answer.")
         if not self.server.hasConsent:
-            return _("Allow sending images to the server in the first line first.")
+            return _("The server is not on this computer: allow sending images to it in the first line.")
         return ""
 
     def _showHint(self) -> None:

@@ -200,7 +200,7 @@ class ServerRow:
         if not self._up:
             return RED, _("No server at {address}").format(address=address)
         if not self.hasConsent:
-            return AMBER, _("Images would be sent to {host}.").format(host=hostOf(self._settings.serverURL))
+            return AMBER, _("Send images to {host}?").format(host=hostOf(self._settings.serverURL))
         return GREEN, _("Connected to {address}").format(address=address)
 
 
