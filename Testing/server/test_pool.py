@@ -13,6 +13,7 @@ import psutil
 import pytest
 from worker_jobs import Count, Die, Echo, Negate, Raise, RaiseAwkward, Torch, WaitFor
 
+from imeasure_server.models import device
 from imeasure_server.models.device import DeviceUnavailable, out_of_memory_sentence, resolve_device
 from imeasure_server.models.pool import (
     InferencePool,
@@ -295,6 +296,25 @@ def test_a_worker_that_cannot_start_says_why(options: WorkerOptions, sentence: s
         run(test())
     finally:
         pool.close()
+
+
+@pytest.mark.parametrize("driver", [True, False])
+def test_the_automatic_device_is_what_torch_has(monkeypatch: pytest.MonkeyPatch, driver: bool) -> None:
+    import torch
+
+    best = "cuda:0" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    assert device.resolve_device("auto") == best
+    monkeypatch.setattr(device, "_has_a_driver", lambda: driver)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert device.resolve_device("auto") == ("cuda:0" if driver else "cpu")
+    assert device.resolve_device("cuda:1") == "cuda:1"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert device.resolve_device("auto") == ("mps" if driver else "cpu")
+    assert device.resolve_device("mps") == "mps"
+    with pytest.raises(DeviceUnavailable, match="no CUDA device"):
+        device.resolve_device("cuda")
 
 
 def test_devices_are_resolved() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import sys
+from pathlib import Path
 
 AUTO = "auto"
 _NAMES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
@@ -28,6 +30,8 @@ def resolve_device(name: str) -> str:
         return name
     if not is_device_name(name):
         raise DeviceUnavailable(f"There is no device named {name!r}. Choose auto, cpu, mps, cuda or cuda:N.")
+    if name == AUTO and not _has_a_driver():
+        return "cpu"
     import torch
 
     has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
@@ -43,6 +47,17 @@ def resolve_device(name: str) -> str:
         found = f"has {count} CUDA device(s)" if count else "has no CUDA device that this torch can use"
         raise DeviceUnavailable(f"{name} is not available: this machine {found}. Use --device auto or --device cpu.")
     return f"cuda:{index}"
+
+
+def _has_a_driver() -> bool:
+    """Whether torch could find anything but the CPU: without a driver it need not be imported to be asked (seconds)."""
+    if sys.platform == "darwin" or Path("/dev/kfd").exists():  # Metal; ROCm
+        return True
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def out_of_memory_sentence(error: BaseException) -> str | None:
