@@ -435,7 +435,7 @@ def saveScene(scene, folder):
         node = scene.GetNthNode(index)
         if not node.IsA("vtkMRMLStorableNode") or not node.GetSaveWithScene() or node.GetNumberOfStorageNodes() < 0:
             continue
-        if not node.AddDefaultStorageNode():
+        if not node.AddDefaultStorageNode() or node.GetStorageNode() is None:
             continue
         storage = node.GetStorageNode()
         extension = storage.GetDefaultWriteFileExtension()
