@@ -17,7 +17,7 @@ from imeasure_server.segmentation.working_grid import Float32Array, WorkingGrid
 
 REACH = 2.1  # a grid reaches this many half axes from the centre
 ROUNDS = 3
-STIFFNESS = 1.6
+STIFFNESS = 1.6  # of a boundary when the size is a guess; less when it is known
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,7 @@ def segment_hypothesis(
     outside = ((distance > 1.25) & (distance < 2.0)).astype(np.float64)
     fixed = _shape_odds(distance, hypothesis.trust) + evidence.odds
     smooth = ndimage.gaussian_filter(image, 0.5)
-    radius = hypothesis.radius
+    radius, stiffness = hypothesis.radius, STIFFNESS - 0.4 * hypothesis.trust
     for turn in range(ROUNDS):
         inside = np.where(evidence.positive, 2.0, inside)
         outside = np.where(evidence.negative, 2.0, outside)
@@ -103,7 +103,7 @@ def segment_hypothesis(
         odds = model.log_odds(smooth) + fixed
         odds[(distance > REACH) & ~evidence.positive] = -HARD
         odds[evidence.positive], odds[evidence.negative] = HARD, -HARD
-        mask = min_cut(odds, image, grid.spacing, 2.0 * max(noise, model.spread * 0.7), STIFFNESS)
+        mask = min_cut(odds, image, grid.spacing, 2.0 * max(noise, model.spread * 0.7), stiffness)
         mask = tidy(mask, evidence, grid.spacing, 0.12 * radius)
         if not mask.any():
             return None
@@ -116,8 +116,8 @@ def segment_hypothesis(
 
 
 def _shape_odds(distance: FloatArray, trust: float) -> FloatArray:
-    weight = 1.2 + 2.5 * trust
-    return np.asarray(weight * np.clip(1.05 - distance, -1.2, 0.7))
+    weight = 1.2 + 3.8 * trust
+    return np.asarray(weight * np.clip(1.05 - 0.05 * trust - distance, -1.2, 0.7))
 
 
 def tidy(mask: BoolArray, evidence: Evidence, spacing: FloatArray, neck_mm: float) -> BoolArray:
