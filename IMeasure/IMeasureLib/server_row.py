@@ -68,6 +68,8 @@ class ServerRow:
     @property
     def trouble(self) -> str:
         """Why the server cannot be used, in a sentence; "" when it can or is not known yet."""
+        if self._trouble and self.local.asksToInstall:
+            return _("The server is not installed on this computer yet. “Install and start” fetches about 2 GB.")
         return self._trouble
 
     @property
@@ -166,6 +168,7 @@ class ServerRow:
             self._settings.serverURL, self._addressBefore = self._addressBefore, ""
             self.use(self._settings.serverURL, self._settings.apiKey)
         self._show()
+        self._onChanged()
 
     # ---- what is shown
 
@@ -192,11 +195,11 @@ class ServerRow:
         """Colour of the light, and what the line says."""
         address = urlsplit(self._settings.serverURL).netloc or self._settings.serverURL
         if self.local.isBusy and self._up is not True:
-            return AMBER, _("Local server: {state}…").format(state=self.local.stateText)
+            return AMBER, _("Local: {state}…").format(state=self.local.stateText)
         if self._up is None:
             return GREY, _("Looking for a server at {address}…").format(address=address)
         if not self._up and self.local.asksToInstall:
-            return AMBER, _("The server is not installed on this computer yet (about 2 GB).")
+            return AMBER, _("Not installed yet")
         if not self._up:
             return RED, _("No server at {address}").format(address=address)
         if not self.hasConsent:
