@@ -54,6 +54,26 @@ class SegmentationAnswer:
         return self.mask.origin
 
 
+@dataclass(frozen=True)
+class _Question:
+    """What stays the same while the crop grows."""
+
+    voxels: npt.NDArray[Any]
+    geometry: VolumeGeometry
+    history: PromptHistory
+    previous: MaskRegion | None
+    findingId: str | None
+    cancel: threading.Event | None
+    progress: Progress | None
+
+    def begin(self, line: str) -> None:
+        """Say what comes next; Cancelled when it must not."""
+        if self.cancel is not None and self.cancel.is_set():
+            raise Cancelled
+        if self.progress is not None:
+            self.progress(line)
+
+
 class IMeasureClient(HttpClient):
     """A server that speaks the iMeasure 3D API."""
 
@@ -107,61 +127,55 @@ class IMeasureClient(HttpClient):
         previous = previousMask
         if previous is not None and not isinstance(previous, MaskRegion):
             previous = MaskRegion.of(previous)
-        region = _cropFor(geometry, history, previous)
-        warning = ""
+        question = _Question(voxels, geometry, history, previous, findingId, cancel, progress)
+        region, mask, measurements = self._askUntilWhole(question, _cropFor(geometry, history, previous))
+        found = MaskRegion.of(mask)
+        found = MaskRegion(found.array, _shifted(found.origin, region.lower))
+        whole = _withOutside(found, previous, region)
+        cut = region.touchesBorder(mask)
+        return SegmentationAnswer(
+            mask=whole,
+            measurements=measurements if whole is found else None,
+            seconds=time.monotonic() - started,
+            warning="The lesion reaches the border of the largest region that is sent; it may be cut off there."
+            if cut
+            else "",
+        )
+
+    def _askUntilWhole(
+        self, question: _Question, region: CropRegion
+    ) -> tuple[CropRegion, npt.NDArray[np.bool_], Measurements]:
+        """Ask about larger and larger crops until the mask is inside: the crop, (k, j, i) mask on it, measurements."""
         for attempt in range(MAX_REQUESTS):
-            if cancel is not None and cancel.is_set():
-                raise Cancelled
-            if progress is not None:
-                size = "×".join(str(n) for n in region.shape)
-                again = "The lesion is larger than the region; sending" if attempt else "Sending"
-                progress(f"{again} {size} voxels to {self.address}.")
+            question.begin(f"{'Looking at more' if attempt else 'Sending'}: {_size(region)} voxels to {self.address}.")
             try:
-                mask, measurements = self._ask(region, voxels, geometry, history, previous, findingId, cancel, progress)
+                mask, measurements = self._ask(question, region)
             except ServerError as error:
                 # A lesion that fills all of the crop looks like nothing at all: show what is around it, once.
                 larger = region.grown(ALL_FACES)
-                if error.code != "EMPTY_SEGMENTATION_OUTPUT" or attempt or larger.voxelCount > MAX_CROP_VOXELS:
-                    raise
-                if larger.shape == region.shape:
+                if attempt or error.code != "EMPTY_SEGMENTATION_OUTPUT" or not _isWorthAsking(larger, region):
                     raise
                 region = larger
                 continue
             larger = region.grown(region.touchedFaces(mask))
-            if larger.shape == region.shape:
-                break
-            if attempt == MAX_REQUESTS - 1 or larger.voxelCount > MAX_CROP_VOXELS:
-                warning = "The lesion reaches the border of the largest region that is sent; it may be cut off there."
+            if attempt == MAX_REQUESTS - 1 or not _isWorthAsking(larger, region):
                 break
             region = larger
-        found = MaskRegion.of(mask)
-        found = MaskRegion(found.array, _shifted(found.origin, region.lower))
-        whole = _withOutside(found, previous, region)
-        seconds = time.monotonic() - started
-        return SegmentationAnswer(whole, measurements if whole is found else None, seconds, warning)
+        return region, mask, measurements
 
-    def _ask(
-        self,
-        region: CropRegion,
-        voxels: npt.NDArray[Any],
-        geometry: VolumeGeometry,
-        history: PromptHistory,
-        previous: MaskRegion | None,
-        findingId: str | None,
-        cancel: threading.Event | None,
-        progress: Progress | None,
-    ) -> tuple[npt.NDArray[np.bool_], Measurements]:
+    def _ask(self, question: _Question, region: CropRegion) -> tuple[npt.NDArray[np.bool_], Measurements]:
         """One request: (k, j, i) mask on the crop, and measurements."""
-        stored, slope, intercept = encodeVoxels(voxels[region.slices])
-        metadata = segMetadata(region, geometry, history, slope, intercept, findingId)
+        stored, slope, intercept = encodeVoxels(question.voxels[region.slices])
+        metadata = segMetadata(region, question.geometry, question.history, slope, intercept, question.findingId)
         files = {
             "metadata": ("metadata.json", json.dumps(metadata).encode(), "application/json"),
             "image": ("image.bin", stored.tobytes(), "application/octet-stream"),
         }
+        previous = question.previous
         if previous is not None and not previous.isEmpty:
             content = previous.within(region).astype(np.uint8).tobytes()
             files["mask"] = ("mask.bin", content, "application/octet-stream")
-        body = self.requestJSON("POST", "/seg", cancel=cancel, progress=progress, files=files)
+        body = self.requestJSON("POST", "/seg", cancel=question.cancel, progress=question.progress, files=files)
         try:
             return _maskOf(body, region), _measurementsOf(body, region)
         except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
@@ -224,6 +238,15 @@ def _cropFor(geometry: VolumeGeometry, history: PromptHistory, previous: MaskReg
     if region.voxelCount > MAX_CROP_VOXELS:
         raise ServerError("The prompts are too far apart for one request. Remove some, or begin a new finding.")
     return region
+
+
+def _isWorthAsking(larger: CropRegion, region: CropRegion) -> bool:
+    """Whether a grown crop shows more of the volume and can be sent."""
+    return larger.shape != region.shape and larger.voxelCount <= MAX_CROP_VOXELS
+
+
+def _size(region: CropRegion) -> str:
+    return "×".join(str(n) for n in region.shape)
 
 
 def _withOutside(found: MaskRegion, previous: MaskRegion | None, region: CropRegion) -> MaskRegion:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
@@ -12,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import slicer
 
-from .crop_region import MaskRegion
 from .finding_nodes import (
     COLORS,
     FILL_OPACITY,
@@ -29,12 +27,12 @@ from .finding_nodes import (
     syncSegmentation,
     volumeOf,
 )
-from .findings import Finding, FindingRow, Measurements, toCSV, toJSONTable
-from .geometry import VolumeGeometry
+from .findings import Finding, toCSV, toJSONTable
 from .imeasure_client import IMeasureClient, SegmentationAnswer
 from .jobs import BackgroundJob, ManualTimer, Progress, TimerFactory
 from .prompts import PromptError, PromptHistory, Step, withPoints
 from .segment_history import SegmentHistory
+from .segment_request import FindingReference, SegmentRequest, SegmentResult
 from .settings import Settings
 from .volume_access import (
     VolumeError,
@@ -47,76 +45,20 @@ from .volume_access import (
     writeMask,
 )
 
+__all__ = [
+    "ConsentError",
+    "FindingReference",
+    "IMeasureLogic",
+    "SegmentRequest",
+    "SegmentResult",
+    "applicationSettings",
+]
+
 DEFAULT_NAME = "Lesion"
 
 
 class ConsentError(PermissionError):
     """Images would go to another machine, and nobody has said that they may."""
-
-
-@dataclass(frozen=True)
-class SegmentRequest:
-    """One question to the server, with all that is needed to ask it on another thread and to write down the answer.
-
-    Attributes:
-        volumeNode, segmentationNode: MRML nodes; the segmentation is None when it is still to be made.
-        segmentId: None when the segment is still to be made.
-        voxels: (k, j, i) view of the volume.
-        history: all prompts, local RAS mm.
-        previousMask: mask to refine, None to begin anew.
-        findingId: UUID of the finding that is refined, or None.
-    """
-
-    volumeNode: Any
-    segmentationNode: Any
-    segmentId: str | None
-    voxels: npt.NDArray[Any]
-    geometry: VolumeGeometry
-    history: PromptHistory
-    previousMask: MaskRegion | None
-    findingId: str | None
-
-
-@dataclass(frozen=True)
-class SegmentResult:
-    """What came of a request.
-
-    Attributes:
-        segmentationNode, segmentId: where the mask is.
-        finding: with name, prompts and measurements.
-        answer: the server's, with the mask on the volume's grid, a warning perhaps, and the seconds that it took.
-    """
-
-    segmentationNode: Any
-    segmentId: str
-    finding: Finding
-    answer: SegmentationAnswer
-
-    @property
-    def measurements(self) -> Measurements | None:
-        """In mm and local RAS; None when parts of the mask were too far away to be sent, and so not measured."""
-        return self.finding.measurements
-
-
-@dataclass(frozen=True)
-class FindingReference:
-    """A finding and where it is."""
-
-    segmentationNode: Any
-    segmentId: str
-    finding: Finding
-
-    @property
-    def volumeNode(self) -> Any:
-        """The volume that it was measured on, or None when it is gone."""
-        return volumeOf(self.segmentationNode, self.finding)
-
-    @property
-    def row(self) -> FindingRow:
-        """Its line in a table."""
-        volumeNode = self.volumeNode
-        hasVoxels = volumeNode is not None and volumeNode.GetImageData() is not None
-        return FindingRow.of(self.finding, geometryOf(volumeNode) if hasVoxels else None)
 
 
 class IMeasureLogic:
