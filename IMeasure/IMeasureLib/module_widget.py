@@ -88,11 +88,12 @@ class IMeasureWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             onVisibilityToggled=self._onFindingVisibility,
             onColorRequested=self._onFindingColor,
         )
-        self.sync = FindingSync(slicer.mrmlScene, self._scheduleRefresh)
         self._refreshTimer = qt.QTimer()
         self._refreshTimer.setSingleShot(True)
         self._refreshTimer.setInterval(0)
         self._refreshTimer.connect("timeout()", self.refresh)
+        # Last: it tells at once about the findings that the scene has already.
+        self.sync = FindingSync(slicer.mrmlScene, self._scheduleRefresh)
 
     def _connect(self) -> None:
         ui = self.ui
