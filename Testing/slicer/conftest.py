@@ -191,6 +191,15 @@ def oblique_volume(scene, oblique_phantom):
     return PhantomVolume(scene, oblique_phantom)
 
 
+@pytest.fixture
+def volume(scene):
+    """Oblique and left-handed, 50 × 40 × 20 voxels."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation((1, -1, 2), 33) @ np.diag([0.8, -0.9, 2.5])
+    matrix[:3, 3] = (12.5, -30.0, 47.0)
+    return addVolume(scene, np.zeros((20, 40, 50), np.int16), matrix, "CT")
+
+
 class ThreadedServer:
     """A local HTTP server that answers as a test says.
 

@@ -12,78 +12,17 @@ import pytest
 import slicer
 import vtk
 
-from conftest import addVolume, rotation
+from conftest import addVolume
 from IMeasureLib.crop_region import MaskRegion
 from IMeasureLib.finding_nodes import linesOf, readFinding
 from IMeasureLib.finding_sync import FindingSync
-from IMeasureLib.findings import Cross, FindingRow, MeasuredLine, Measurements
+from IMeasureLib.findings import FindingRow
 from IMeasureLib.http_client import ServerError
-from IMeasureLib.imeasure_client import SegmentationAnswer
 from IMeasureLib.logic import ConsentError, IMeasureLogic
 from IMeasureLib.prompts import Click, PenStroke, PromptError
 from IMeasureLib.settings import MemoryStore, Settings
 from IMeasureLib.volume_access import VolumeError, geometryOf, localToWorld, readMask
-
-
-def ball(shape, center, radius):
-    """(k, j, i) bool; center and radius in voxels."""
-    k, j, i = np.indices(shape)
-    return (i - center[0]) ** 2 + (j - center[1]) ** 2 + (k - center[2]) ** 2 <= radius**2
-
-
-class KnownAnswer:
-    """Stands for the server: answers each request with the next of some masks, measured by the server's own code."""
-
-    def __init__(self, *masks):
-        self.masks = list(masks)
-        self.asked = []
-
-    def segment(self, voxels, geometry, history, previousMask=None, findingId=None, cancel=None, progress=None):
-        self.asked.append((history, previousMask, findingId))
-        mask = self.masks.pop(0)
-        if isinstance(mask, Exception):
-            raise mask
-        return SegmentationAnswer(MaskRegion.of(mask), measured(mask, geometry), 0.1)
-
-
-def measured(mask, geometry):
-    from imeasure_server.imaging.volume import LPS_TO_RAS, Geometry
-    from imeasure_server.measurement import measure
-
-    result = measure(mask.transpose(2, 1, 0), Geometry(LPS_TO_RAS @ geometry.matrix, geometry.shape))
-
-    def line(segment):
-        ends = [tuple(np.asarray(end) * (-1, -1, 1)) for end in (segment.start, segment.end)]
-        return MeasuredLine(ends[0], ends[1], segment.length)
-
-    crosses = {k: Cross(line(cross.long), line(cross.short)) for k, cross in result.cross.items()}
-    return Measurements(crosses, line(result.diameter), line(result.height), result.volume, result.volume_mm3)
-
-
-SHAPE = (20, 40, 50)
-FIRST = ball(SHAPE, (20, 20, 10), 7)
-SECOND = ball(SHAPE, (28, 20, 10), 6)
-GROWN = ball(SHAPE, (20, 20, 10), 8)
-
-
-@pytest.fixture
-def volume(scene):
-    """Oblique and left-handed, 50 × 40 × 20 voxels."""
-    matrix = np.eye(4)
-    matrix[:3, :3] = rotation((1, -1, 2), 33) @ np.diag([0.8, -0.9, 2.5])
-    matrix[:3, 3] = (12.5, -30.0, 47.0)
-    return addVolume(scene, np.zeros(SHAPE, np.int16), matrix, "CT")
-
-
-def at(volumeNode, i, j, k):
-    """World RAS of a voxel's centre."""
-    matrix = vtk.vtkMatrix4x4()
-    volumeNode.GetIJKToRASMatrix(matrix)
-    return localToWorld(volumeNode, [matrix.MultiplyPoint((i, j, k, 1))[:3]])[0]
-
-
-def maskOf(segmentationNode, segmentId, volumeNode):
-    return readMask(segmentationNode, segmentId, volumeNode).full(SHAPE[::-1])
+from known_answers import FIRST, GROWN, SECOND, SHAPE, KnownAnswer, at, localPosition, maskOf, shearTransform
 
 
 def test_a_new_finding_has_the_mask_the_measurements_and_the_lines(scene, volume):
@@ -194,106 +133,6 @@ def test_undo_leaves_segments_of_others_alone(scene, volume):
     assert list(first.segmentationNode.GetSegmentation().GetSegmentIDs()) == [other]
 
 
-def linearTransform(scene, matrix):
-    node = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    transform = vtk.vtkMatrix4x4()
-    transform.DeepCopy(np.asarray(matrix, dtype=float).ravel().tolist())
-    node.SetMatrixTransformToParent(transform)
-    return node
-
-
-def shearTransform(scene):
-    return linearTransform(scene, [[1, 0.4, 0, 10], [0, 1.2, 0.3, -20], [0, 0, 1, 5], [0, 0, 0, 1]])
-
-
-def bendingTransform(scene):
-    """A thin-plate spline that moves the middle by some millimetres."""
-    sources, targets = vtk.vtkPoints(), vtk.vtkPoints()
-    for corner in np.indices((2, 2, 2)).reshape(3, -1).T * 200.0 - 100.0:
-        sources.InsertNextPoint(*corner)
-        targets.InsertNextPoint(*corner)
-    sources.InsertNextPoint(10.0, -20.0, 60.0)
-    targets.InsertNextPoint(16.0, -14.0, 57.0)
-    spline = vtk.vtkThinPlateSplineTransform()
-    spline.SetBasisToR()
-    spline.SetSourceLandmarks(sources)
-    spline.SetTargetLandmarks(targets)
-    node = scene.AddNewNodeByClass("vtkMRMLTransformNode")
-    node.SetAndObserveTransformToParent(spline)
-    return node
-
-
-@pytest.mark.parametrize("makeTransform", [shearTransform, bendingTransform])
-def test_a_volume_under_a_transform(scene, volume, makeTransform):
-    transform = makeTransform(scene)
-    volume.SetAndObserveTransformNodeID(transform.GetID())
-    client = KnownAnswer(FIRST, GROWN)
-    logic = IMeasureLogic(Settings(environment={}), client)
-    world = at(volume, 20, 20, 10)
-    result = logic.segment(volume, positive=[world])
-    assert result.finding.history.steps[0].position == pytest.approx(_local(volume, (20, 20, 10)), abs=0.02)
-    node = result.segmentationNode
-    assert node.GetTransformNodeID() == transform.GetID()
-    assert np.array_equal(maskOf(node, result.segmentId, volume), FIRST)
-    for line in linesOf(node).values():
-        assert line.GetTransformNodeID() == transform.GetID()
-    again = logic.segment(volume, [world], (), (), None, node, result.segmentId)
-    assert np.array_equal(client.asked[1][1].full(SHAPE[::-1]), FIRST)
-    assert np.array_equal(maskOf(node, again.segmentId, volume), GROWN)
-
-
-def _local(volumeNode, ijk):
-    matrix = vtk.vtkMatrix4x4()
-    volumeNode.GetIJKToRASMatrix(matrix)
-    return tuple(matrix.MultiplyPoint((*ijk, 1))[:3])
-
-
-@pytest.mark.parametrize("makeTransform", [shearTransform, bendingTransform])
-def test_a_segmentation_that_is_not_under_the_volumes_transform(scene, volume, makeTransform):
-    """The mask must be where the volume is seen: compare in world space, voxel by voxel of the segmentation's grid."""
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
-    node.CreateDefaultDisplayNodes()
-    reference = addVolume(scene, np.zeros((60, 90, 90), np.int16), _isotropic(volume), "reference")
-    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
-    node.GetSegmentation().AddEmptySegment("x", "there before")
-    volume.SetAndObserveTransformNodeID(makeTransform(scene).GetID())
-    logic = IMeasureLogic(Settings(environment={}), KnownAnswer(FIRST))
-    result = logic.segment(volume, positive=[at(volume, 20, 20, 10)], segmentationNode=node)
-    written = readMask(node, result.segmentId, reference)
-    k, j, i = np.nonzero(written.array)
-    seen = np.array([at(reference, *np.add(written.origin, index)) for index in list(zip(i, j, k))[::7]])
-    inVolume = _toVoxels(volume, seen)
-    inside = FIRST[inVolume[:, 2], inVolume[:, 1], inVolume[:, 0]]
-    assert inside.mean() > 0.95
-    world = np.array([at(volume, *index[::-1]) for index in np.argwhere(FIRST)[::7]])
-    back = _toVoxels(reference, world)
-    assert written.full((90, 90, 60))[back[:, 2], back[:, 1], back[:, 0]].mean() > 0.95
-    returned = readMask(node, result.segmentId, volume).full(SHAPE[::-1])
-    assert 2 * (returned & FIRST).sum() / (returned.sum() + FIRST.sum()) > 0.9
-
-
-def _isotropic(volumeNode):
-    matrix = np.eye(4)
-    matrix[:3, 3] = at(volumeNode, 20, 20, 10) - np.array([45.0, 45.0, 30.0])
-    return matrix
-
-
-def _toVoxels(volumeNode, world):
-    from IMeasureLib.volume_access import geometryOf, worldToLocal
-
-    return np.rint(geometryOf(volumeNode).rasToIJK(worldToLocal(volumeNode, world))).astype(int)
-
-
-def test_a_volume_put_under_a_transform_takes_the_lines_along(scene, volume):
-    logic = IMeasureLogic(Settings(environment={}), KnownAnswer(FIRST))
-    sync = FindingSync(scene)
-    result = logic.segment(volume, positive=[at(volume, 20, 20, 10)])
-    transform = shearTransform(scene)
-    volume.SetAndObserveTransformNodeID(transform.GetID())
-    assert {line.GetTransformNodeID() for line in linesOf(result.segmentationNode).values()} == {transform.GetID()}
-    sync.stop()
-
-
 def test_lines_follow_whoever_changes_the_segment(scene, volume):
     logic = IMeasureLogic(Settings(environment={}), KnownAnswer(FIRST))
     changes = []
@@ -352,14 +191,14 @@ def test_prompts_moved_and_deleted_are_computed_anew(scene, volume):
     client = KnownAnswer(FIRST, SECOND)
     logic = IMeasureLogic(Settings(environment={}), client)
     result = logic.segment(volume, positive=[at(volume, 20, 20, 10), at(volume, 24, 20, 10)])
-    history = result.finding.history.removed(0).moved(0, 0, _local(volume, (28, 20, 10)))
+    history = result.finding.history.removed(0).moved(0, 0, localPosition(volume, (28, 20, 10)))
     request = logic.requestAnew(volume, history, result.segmentationNode, result.segmentId)
     answers = []
     job = logic.start(request, answers.append, pytest.fail)
     job.wait(20)
     logic.apply(request, answers[0])
     assert client.asked[1][1] is None
-    assert np.array(client.asked[1][0].points) == pytest.approx(np.array([_local(volume, (28, 20, 10))]))
+    assert np.array(client.asked[1][0].points) == pytest.approx(np.array([localPosition(volume, (28, 20, 10))]))
     assert np.array_equal(maskOf(result.segmentationNode, result.segmentId, volume), SECOND)
     assert logic.undo()
     assert np.array_equal(maskOf(result.segmentationNode, result.segmentId, volume), FIRST)
@@ -369,7 +208,7 @@ def test_what_was_removed_meanwhile_is_not_written_to(scene, volume):
     logic = IMeasureLogic(Settings(environment={}), KnownAnswer(FIRST, GROWN))
     result = logic.segment(volume, positive=[at(volume, 20, 20, 10)])
     node, segmentId = result.segmentationNode, result.segmentId
-    step = Click(_local(volume, (20, 20, 10)))
+    step = Click(localPosition(volume, (20, 20, 10)))
     request = logic.requestFor(volume, [step], node, segmentId)
     answers = []
     logic.start(request, answers.append, pytest.fail).wait(20)
@@ -505,7 +344,7 @@ def test_nothing_goes_to_another_machine_without_consent(scene, volume):
     with pytest.raises(ConsentError, match=r"192\.0\.2\.7"):
         logic.segment(volume, positive=[at(volume, 20, 20, 10)])
     with pytest.raises(ConsentError):
-        logic.start(logic.requestFor(volume, [Click(_local(volume, (20, 20, 10)))]), pytest.fail, pytest.fail)
+        logic.start(logic.requestFor(volume, [Click(localPosition(volume, (20, 20, 10)))]), pytest.fail, pytest.fail)
     settings.giveConsent("http://192.0.2.7:8000/")
     assert logic.client().address == "http://192.0.2.7:8000"
 
@@ -516,7 +355,7 @@ def test_pen_strokes_reach_the_client_as_strokes(scene, volume):
     logic.segment(volume, pen=[[at(volume, 15, 15, 10), at(volume, 25, 15, 10), at(volume, 20, 26, 10)]])
     (stroke,) = client.asked[0][0].steps
     assert isinstance(stroke, PenStroke)
-    assert np.array(stroke.points)[1] == pytest.approx(_local(volume, (25, 15, 10)), abs=1e-4)
+    assert np.array(stroke.points)[1] == pytest.approx(localPosition(volume, (25, 15, 10)), abs=1e-4)
 
 
 def test_cancelling_delivers_nothing(scene, volume):
@@ -526,7 +365,7 @@ def test_cancelling_delivers_nothing(scene, volume):
 
     told = []
     logic = IMeasureLogic(Settings(environment={}), Waiting())
-    request = logic.requestFor(volume, [Click(_local(volume, (20, 20, 10)))])
+    request = logic.requestFor(volume, [Click(localPosition(volume, (20, 20, 10)))])
     job = logic.start(request, pytest.fail, pytest.fail, onCancelled=lambda: told.append(threading.get_ident()))
     job.cancel()
     job.poll()

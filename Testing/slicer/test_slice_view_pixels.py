@@ -13,7 +13,7 @@ from IMeasureLib.finding_nodes import linesOf
 from IMeasureLib.logic import IMeasureLogic
 from IMeasureLib.settings import Settings
 from IMeasureLib.volume_access import geometryOf, localToWorld, worldToLocal
-from test_logic_scene import KnownAnswer
+from known_answers import KnownAnswer
 
 SIZE = (400, 300)
 
