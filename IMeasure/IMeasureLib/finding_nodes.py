@@ -242,7 +242,10 @@ def _styleLine(display: Any, kind: str, owner: Any) -> None:
     display.SetLineColorFadingStart(halfSlice)
     display.SetLineColorFadingEnd(halfSlice * 1.01)
     # Across the slices a line would show as a dot on each: only the axes, which lie in one slice, belong there.
-    display.SetVisibility2D(kind in ("long", "short"))
+    # In 3D they would only be in the way of the other two.
+    isAxis = kind in ("long", "short")
+    display.SetVisibility2D(isAxis)
+    display.SetVisibility3D(not isAxis)
 
 
 def _lengthText(kind: str, measured: MeasuredLine) -> str:

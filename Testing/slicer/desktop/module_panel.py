@@ -13,7 +13,7 @@ NAME_COLUMN, EYE_COLUMN = 2, 0
 MASS = np.array([-66.6, -85.8, 622.8])
 """RAS mm: the middle of the mass in the sample CT."""
 
-MUSCLE = np.array([-112.0, -75.0, 622.8])
+MUSCLE = np.array([-115.6, -69.8, 622.8])
 """RAS mm: a muscle beside it."""
 
 ANSWER_SECONDS = 60.0

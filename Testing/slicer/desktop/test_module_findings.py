@@ -12,7 +12,7 @@ import slicer
 import vtk
 from module_panel import EYE_COLUMN, MASS, MUSCLE, NAME_COLUMN, ModulePanel, mm
 
-SECOND_MUSCLE = np.array([-17.0, -70.0, 622.8])
+SECOND_MUSCLE = np.array([-20.6, -71.8, 622.8])
 
 
 @pytest.fixture
@@ -27,7 +27,11 @@ def panel(desktop, sampleVolume):
 @pytest.fixture
 def three(panel, desktop):
     """The panel with three findings, made by mouse."""
-    for place in (MASS, MUSCLE, SECOND_MUSCLE):
+    panel.ui.twoClickButton.click()
+    desktop.click(MASS + mm(27.0, 24.0, 0.0))
+    panel.click(MASS + mm(-29.0, -17.0, 0.0))
+    panel.ui.trueClickButton.click()
+    for place in (MUSCLE, SECOND_MUSCLE):
         panel.ui.newFindingButton.click()
         panel.click(place)
     assert panel.names == ["Lesion 1", "Lesion 2", "Lesion 3"], panel.status
@@ -57,7 +61,37 @@ def test_a_click_on_a_row_shows_its_finding(three, desktop):
         offset = desktop.sliceNode("Red").GetSliceOffset()
         assert offset == pytest.approx(middle[2], abs=0.01)
         assert three.widget.selected.finding.id == finding.id
+
+
+def test_axes_are_seen_on_their_slice_in_the_colour_of_their_finding(three, desktop):
+    three.widget._setTool(None)
+    three.clickRow(0)
+    line = slicer.util.getNode("Lesion 1 long")
+    color = np.array(three.findings[0].color) * 255
+    with_line = desktop.viewPixels()
+    line.GetDisplayNode().SetVisibility(False)
+    changed = (with_line != desktop.viewPixels()).any(axis=-1)
+    line.GetDisplayNode().SetVisibility(True)
+    assert changed.sum() > 100
+    assert (np.abs(with_line[changed] - color).max(axis=-1) < 40).sum() > 100
+    takeThePictureOfTheDocumentation(three, desktop)
+
+
+def takeThePictureOfTheDocumentation(three, desktop):
+    """docs/images/module-three-findings.png is a copy of this one."""
+    for reference, name in zip(three.widget._references, ("Mass", "Muscle, left", "Muscle, right")):
+        three.widget.logic.rename(reference.segmentationNode, reference.segmentId, name)
+    three.widget._references[0].segmentationNode.CreateClosedSurfaceRepresentation()
     desktop.showFourUp()
+    slicer.util.resetSliceViews()
+    three.clickRow(0)
+    view = slicer.app.layoutManager().threeDWidget(0).threeDView()
+    view.resetFocalPoint()
+    view.resetCamera()
+    camera = view.renderWindow().GetRenderers().GetFirstRenderer().GetActiveCamera()
+    camera.Azimuth(25)
+    camera.Elevation(10)
+    camera.Zoom(1.4)
     desktop.screenshot("module-three-findings")
 
 
