@@ -168,6 +168,12 @@ def writeMask(
     writeLabelmap(image, segmentationNode, segmentId, others if overwrite else [])
 
 
+def labelmapFor(region: MaskRegion, volumeNode: Any, segmentationNode: Any) -> Any:
+    """A mask on a volume's grid as ``vtkOrientedImageData`` on the grid of a segmentation, in its own space."""
+    image = orientedImage(region, volumeNode)
+    return _resampled(image, _referenceGrid(segmentationNode), _transformBetween(volumeNode, segmentationNode))
+
+
 def writeLabelmap(image: Any, segmentationNode: Any, segmentId: str, overwritten: Sequence[str] = ()) -> None:
     """Replace a segment's voxels by a labelmap in the segmentation's own space.
 

@@ -16,7 +16,7 @@ from IMeasureLib.findings import Finding, Measurements
 from IMeasureLib.imeasure_client import SegmentationAnswer
 from IMeasureLib.logic import IMeasureLogic, SegmentRequest
 from IMeasureLib.prompts import PromptHistory, Step
-from IMeasureLib.volume_access import _referenceGrid, _resampled, _transformBetween, orientedImage, readMask
+from IMeasureLib.volume_access import labelmapFor, readMask
 
 
 class SegmentChanges:
@@ -114,12 +114,6 @@ class SegmentChanges:
         finally:
             node.SetOverwriteMode(mode)
             node.EndModify(wasModifying)
-
-
-def labelmapFor(region: MaskRegion, volumeNode: Any, segmentationNode: Any) -> Any:
-    """A mask on a volume's grid as ``vtkOrientedImageData`` on the grid of a segmentation, in its own space."""
-    image = orientedImage(region, volumeNode)
-    return _resampled(image, _referenceGrid(segmentationNode), _transformBetween(volumeNode, segmentationNode))
 
 
 def findingOf(
