@@ -10,7 +10,7 @@ PORT ?= 8000
 export IMEASURE_DATA ?= $(abspath ../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-slicer test-package lint serve bench lock clean
+.PHONY: help setup setup-dev demo test test-slicer test-package lint serve bench train lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -31,7 +31,7 @@ setup: $(VENV)/.server ## install the server into .venv (exact versions, checked
 setup-dev: $(VENV)/.dev
 
 demo: $(VENV)/.dev ## segment and measure a mass on a real CT; own image: IMAGE=path.nii.gz CLICK=x,y,z (LPS mm)
-	$(BIN)/python examples/demo.py --image "$(IMAGE)" $(if $(CLICK),--click="$(CLICK)") --output demo-output
+	PYTHONPATH=IMeasure $(BIN)/python examples/demo.py --image "$(IMAGE)" $(if $(CLICK),--click="$(CLICK)") --output demo-output
 
 serve: $(VENV)/.server ## start the server on http://HOST:PORT (default 127.0.0.1:8000)
 	$(BIN)/imeasure-server serve --host $(HOST) --port $(PORT)
@@ -54,6 +54,9 @@ test-package: $(VENV)/.dev ## build, ctest and package the extension: SLICER=/pa
 
 bench: $(VENV)/.dev ## speed and accuracy, as Markdown and JSON in bench-output/
 	PYTHONPATH=Testing $(BIN)/python -m bench --output bench-output
+
+train: $(VENV)/.dev ## make anew what was fitted to data (server/training)
+	PYTHONPATH=Testing $(BIN)/python server/training/fit_candidate_quality.py
 
 lock: $(VENV)/.dev ## make the lock files anew
 	PATH="$(abspath $(BIN)):$$PATH" server/lock.sh

@@ -1,34 +1,31 @@
-"""From a click to a measured mask, end to end: starts the real server, asks it as the Slicer module does, and keeps what came.
+"""From a click to a measured mask: starts the real server, asks it as the Slicer module does, and keeps what came.
 
-    python examples/demo.py                                     # the sample CT: a click, a negative click, a pen stroke
-    python examples/demo.py --image ct.nii.gz --click=-51.2,-138.1,-403.9      # your own image, the click in LPS mm
+    make demo                                                # the sample CT: a click, a negative click, a pen stroke
+    make demo IMAGE=ct.nii.gz CLICK=-51.2,-138.1,-403.9      # your own image, the click in LPS mm
 
-Needs nothing but `make setup-dev`. The client is the library of the Slicer module (`IMeasure/IMeasureLib`).
+The client is the library of the Slicer module, `IMeasure/IMeasureLib`, which has to be on PYTHONPATH.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "IMeasure"), str(ROOT / "examples")]
+from local_server import running_server
+from picture import Step, save_picture
 
 from IMeasureLib.findings import Measurements
 from IMeasureLib.geometry import VolumeGeometry, lpsToRAS
 from IMeasureLib.http_client import ServerError
 from IMeasureLib.imeasure_client import IMeasureClient
-from IMeasureLib.prompts import Click, PenStroke, PromptHistory
+from IMeasureLib.prompts import Click, PromptHistory
 from IMeasureLib.prompts import Step as Prompt
-from local_server import running_server
-from picture import Step, save_picture
 
+ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "Resources" / "SampleData" / "STS_051_ct.nii.gz"
 SAMPLE_PROMPTS: list[tuple[str, Prompt]] = []
 """What a person would do on the sample: positions in RAS mm."""
@@ -83,7 +80,9 @@ def parse_click(text: str) -> Prompt:
     return Click((right, anterior, superior), positive=True)
 
 
-def segment_in_steps(image: Path, prompts: list[tuple[str, Prompt]], address: str) -> tuple[list[Step], Any, VolumeGeometry]:
+def segment_in_steps(
+    image: Path, prompts: list[tuple[str, Prompt]], address: str
+) -> tuple[list[Step], Any, VolumeGeometry]:
     """Send the prompts one after the other, each with the history and the previous mask."""
     voxels, geometry = read_volume(image)
     history, mask = PromptHistory(), None

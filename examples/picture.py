@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+
 from IMeasureLib.findings import MeasuredLine, Measurements
 from IMeasureLib.geometry import VolumeGeometry
 from IMeasureLib.prompts import Click, PenStroke, PromptHistory
@@ -58,7 +59,7 @@ def save_picture(path: Path, voxels: npt.NDArray[Any], geometry: VolumeGeometry,
     figure, axes = plt.subplots(rows, columns, figsize=(5.2 * columns, 5.6 * rows), facecolor="black", squeeze=False)
     for axis in axes.ravel():
         axis.set_axis_off()
-    for axis, step in zip(axes.ravel(), steps):
+    for axis, step in zip(axes.ravel(), steps, strict=False):
         _draw_step(axis, voxels, geometry, step)
     figure.subplots_adjust(left=0.005, right=0.995, bottom=0.01, top=0.93, wspace=0.02, hspace=0.1)
     figure.savefig(path, dpi=110, facecolor="black")

@@ -57,10 +57,12 @@ def install_torch(index: str | None) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--editable", action="store_true", help="leave the server's source where it is, for development")
+    parser.add_argument(
+        "--editable", action="store_true", help="leave the server's source where it is, for development"
+    )
     parser.add_argument("--torch-index", help="e.g. https://download.pytorch.org/whl/cu130 for an NVIDIA GPU")
     options = parser.parse_args()
-    if sys.version_info < (3, 10):
+    if sys.version_info < (3, 10):  # noqa: UP036 - the person may have an older one
         raise SystemExit("The server needs Python 3.10 or newer.")
     if sys.prefix == sys.base_prefix:
         raise SystemExit("Run this with the Python of a virtual environment (python -m venv .venv).")

@@ -149,8 +149,8 @@ class PromptMarkups:
         left: dict[int, dict[int, Any]] = {}
         for node in self._nodes.values():
             for index in range(node.GetNumberOfControlPoints()):
-                step, point = (int(part) for part in node.GetNthControlPointDescription(index).split("."))
-                left.setdefault(step, {})[point] = tuple(node.GetNthControlPointPosition(index))
+                at, point = (int(part) for part in node.GetNthControlPointDescription(index).split("."))
+                left.setdefault(at, {})[point] = tuple(node.GetNthControlPointPosition(index))
         steps = []
         for index, step in enumerate(self._history.steps):
             points = [position for _, position in sorted(left.get(index, {}).items())]

@@ -89,6 +89,7 @@ class SegmentQueue:
 
     def _answered(self, answer: SegmentationAnswer) -> None:
         request, self._job, self._request = self._request, None, None
+        assert request is not None, "an answer belongs to a request"
         try:
             self._onResult(self._logic.apply(request, answer), answer.warning)
         except Exception as error:  # noqa: BLE001 - whatever it was, the panel says so and can be used again

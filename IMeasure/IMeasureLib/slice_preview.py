@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import slicer
 import vtk
 
@@ -35,7 +35,7 @@ class SlicePreview:
         self._renderer = sliceWidget.sliceView().renderWindow().GetRenderers().GetFirstRenderer()
         self._renderer.AddViewProp(self._actor)
 
-    def show(self, points: Sequence[Sequence[float]], *, closed: bool = False, dots: bool = False) -> None:
+    def show(self, points: npt.ArrayLike, *, closed: bool = False, dots: bool = False) -> None:
         """Draw a line through points (RAS, mm); with ``dots``, its points too; none hides it."""
         self._points = np.asarray(points, dtype=float).reshape(-1, 3)
         count = len(self._points)

@@ -1,6 +1,6 @@
 """All benches: Markdown on the screen and in a file, JSON beside it.
 
-    PYTHONPATH=Testing .venv/bin/python -m bench --output bench-output
+PYTHONPATH=Testing .venv/bin/python -m bench --output bench-output
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A volume and its geometry.
 
 Everything inside the server uses arrays in ``(x, y, z)`` index order and one 4x4 affine from voxel indices to LPS
-millimetres (DICOM patient coordinates). An integer index is the centre of its voxel; a voxel's faces are at index ± 0.5.
+millimetres (DICOM patient coordinates). An integer index is the centre of its voxel; its faces are at index ± 0.5.
 """
 
 from __future__ import annotations

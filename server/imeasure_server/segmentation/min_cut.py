@@ -10,6 +10,11 @@ import numpy.typing as npt
 
 from imeasure_server.imaging.volume import BoolArray, FloatArray
 
+DIRECTIONS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, -1, 0), (1, 0, 1), (1, 0, -1), (0, 1, 1), (0, 1, -1))
+"""Neighbours across faces and edges: with faces alone a boundary is cheapest along the grid, and masks get corners."""
+SHARE = 0.36
+"""Of each direction. A boundary's cost per area is SHARE times the sum of |cosine| of its normal to all directions:
+within 8 % the same whichever way it faces, and on the mean about that of the faces alone."""
 HARD = 1e4  # log odds that no boundary outweighs
 
 
@@ -20,7 +25,9 @@ def min_cut(
     edge_scale: float,
     stiffness: float,
 ) -> BoolArray:
-    """Solve the two-label Potts model of Boykov and Funka-Lea (IJCV 2006) on a 6-neighbourhood.
+    """Solve the two-label Potts model of Boykov and Funka-Lea (IJCV 2006) on an 18-neighbourhood.
+
+    Weights follow Boykov and Kolmogorov, "Computing Geodesics and Minimal Surfaces via Graph Cuts" (ICCV 2003).
 
     Args:
         log_odds: (x, y, z) evidence for object per sample; ``±HARD`` fixes a sample.
@@ -32,24 +39,22 @@ def min_cut(
     Returns:
         (x, y, z) bool, the object.
     """
-    graph = maxflow.GraphFloat(log_odds.size, 3 * log_odds.size)
+    graph = maxflow.GraphFloat(log_odds.size, len(DIRECTIONS) * log_odds.size)
     nodes = graph.add_grid_nodes(log_odds.shape)
-    # A face's area, relative to the mean of the three kinds of faces.
-    areas = spacing.prod() / spacing
-    areas = areas / areas.mean()
-    for axis in range(3):
-        if log_odds.shape[axis] < 2:
+    values = np.asarray(image, dtype=np.float64) / edge_scale
+    mean_area = float((spacing.prod() / spacing).mean())
+    for direction in DIRECTIONS:
+        if any(step and count < 2 for step, count in zip(direction, log_odds.shape, strict=True)):
             continue
-        weights = np.zeros(log_odds.shape)
-        ahead = [slice(None)] * 3
-        ahead[axis] = slice(0, -1)
+        here = tuple(slice(max(0, -step), min(n, n - step)) for step, n in zip(direction, log_odds.shape, strict=True))
+        there = tuple(slice(max(0, step), min(n, n + step)) for step, n in zip(direction, log_odds.shape, strict=True))
+        area = float(spacing.prod() / np.linalg.norm(direction * spacing)) / mean_area
         # Distance normalised: a step across a thick slice may show a larger change than one in plane.
-        change = np.diff(np.asarray(image, dtype=np.float64), axis=axis) / edge_scale
-        weights[tuple(ahead)] = stiffness * areas[axis] * (0.06 + 0.94 * np.exp(-0.5 * change**2))
+        change = values[there] - values[here]
+        weights = np.zeros(log_odds.shape)
+        weights[here] = stiffness * SHARE * area * (0.06 + 0.94 * np.exp(-0.5 * change**2))
         structure = np.zeros((3, 3, 3))
-        forward = [1, 1, 1]
-        forward[axis] = 2
-        structure[tuple(forward)] = 1
+        structure[tuple(1 + step for step in direction)] = 1
         graph.add_grid_edges(nodes, weights=weights, structure=structure, symmetric=True)
     evidence = np.asarray(log_odds, dtype=np.float64)
     graph.add_grid_tedges(nodes, np.maximum(evidence, 0.0), np.maximum(-evidence, 0.0))

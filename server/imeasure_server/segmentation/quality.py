@@ -38,7 +38,7 @@ FEATURES = (
 
 
 def predicted_overlap(features: FloatArray) -> float:
-    """The Dice coefficient to expect of a candidate with these features (a linear fit; see Testing/bench)."""
+    """The Dice coefficient to expect of a candidate with these features (a linear fit; see server/training)."""
     return float(((features - np.array(MEAN)) / np.array(SCALE)) @ np.array(WEIGHT))
 
 

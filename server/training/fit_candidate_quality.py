@@ -1,6 +1,6 @@
 """Fits the coefficients of ``quality.predicted_overlap`` and writes ``quality_table.py``.
 
-    PYTHONPATH=Testing:server .venv/bin/python -m bench.fit_quality
+    make train
 
 A ridge regression of the Dice coefficient of every candidate of the size search on its features: on phantoms of other
 seeds than those that are reported, and on the sts-ibsi training patients where ``IMEASURE_DATA`` has them. Clicks are
@@ -112,9 +112,7 @@ def _report(names: np.ndarray, overlap: FloatArray, predicted: FloatArray) -> No
 
 
 def _write(mean: FloatArray, scale: FloatArray, weight: FloatArray) -> None:
-    lines = [
-        '"""Coefficients of ``quality.predicted_overlap``: written by Testing/bench/fit_quality.py, not by hand."""'
-    ]
+    lines = ['"""Coefficients of ``quality.predicted_overlap``: written by `make train`, not by hand."""']
     for name, values in (("MEAN", mean), ("SCALE", scale), ("WEIGHT", weight)):
         lines += [
             "",
