@@ -42,7 +42,9 @@ lint: $(VENV)/.dev ## ruff, ruff format and mypy --strict
 	$(BIN)/mypy
 
 test: lint ## set up all that is needed and run the tests
-	$(BIN)/python -m pytest Testing/server Testing/slicer Testing/clients
+	Testing/install_packages.sh
+	$(BIN)/python -m pytest Testing/server Testing/clients Testing/browser
+	$(BIN)/python -m pytest Testing/slicer
 	@echo "Desktop Slicer: not run. With one: make test-slicer SLICER=/path/to/Slicer"
 
 test-slicer: $(VENV)/.dev ## the Slicer tests in a desktop Slicer: SLICER=/path/to/Slicer

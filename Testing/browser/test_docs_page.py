@@ -1,6 +1,6 @@
 """The ``/docs`` page in a real browser that can reach nothing but the server.
 
-Testing/browser/install_chromium.sh, then .venv/bin/python -m pytest Testing/browser
+Testing/install_packages.sh installs the browser.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Visit:
 
 def browser() -> str:
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert found is not None, "There is no Chromium here: run Testing/browser/install_chromium.sh or set CHROMIUM."
+    assert found is not None, "There is no Chromium here: run Testing/install_packages.sh or set CHROMIUM."
     return found
 
 

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Installs what the tests need from Debian or Ubuntu and is missing: a browser, Node, software OpenGL. Does nothing when all is there.
+set -euo pipefail
+
+missing=()
+command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+command -v node >/dev/null || missing+=(nodejs)
+command -v npm >/dev/null || missing+=(npm)
+libraries=$(ldconfig -p 2>/dev/null || true)
+[[ $libraries == *libGL.so.1* ]] || missing+=(libgl1 libgl1-mesa-dri)
+[[ $libraries == *libEGL.so.1* ]] || missing+=(libegl1 libegl-mesa0)
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+  echo "The tests need: ${missing[*]}. Install them, or run make test once as root where apt-get is." >&2
+  exit 1
+fi
+echo "Installing for the tests: ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
