@@ -1,82 +1,82 @@
-"""Coefficients of ``quality.predicted_overlap``: written by Testing/bench/fit_quality.py, not by hand."""
+"""Coefficients of ``quality.predicted_overlap``: written by `make train`, not by hand."""
 
 MEAN = (
     0,  # one
-    1.43654,  # contrast
-    2.80259,  # contrast²
-    0.391288,  # weakest
-    0.529965,  # weakest²
-    0.683995,  # support
-    0.732917,  # separation
-    0.560902,  # separation²
-    1.22689e12,  # roundness
-    1.26583e26,  # roundness²
-    -0.836321,  # growth
-    1.42727,  # growth²
-    1.4127,  # shrinkage²
-    0.0760925,  # border
-    0.0594799,  # border²
-    0.778087,  # smaller
-    0.697042,  # larger
-    0.543569,  # smaller·larger
-    0.65076,  # smaller 2
-    0.536665,  # larger 2
-    0.458524,  # spread
-    0.756372,  # spread²
-    1.40044,  # log radius
-    4.26385,  # log radius²
+    1.42227,  # contrast
+    2.73154,  # contrast²
+    0.388619,  # weakest
+    0.529031,  # weakest²
+    0.687099,  # support
+    0.744877,  # separation
+    0.577422,  # separation²
+    1.1738e12,  # roundness
+    1.20779e26,  # roundness²
+    -0.891914,  # growth
+    1.55647,  # growth²
+    1.54215,  # shrinkage²
+    0.0739197,  # border
+    0.0581352,  # border²
+    0.787229,  # smaller
+    0.698015,  # larger
+    0.547348,  # smaller·larger
+    0.662578,  # smaller 2
+    0.534059,  # larger 2
+    0.418126,  # spread
+    0.686459,  # spread²
+    1.34485,  # log radius
+    4.09418,  # log radius²
 )
 
 SCALE = (
     1,  # one
-    0.859619,  # contrast
-    3.06953,  # contrast²
-    0.613889,  # weakest
-    0.424514,  # weakest²
-    0.34775,  # support
-    0.154058,  # separation
-    0.205498,  # separation²
-    1.11838e13,  # roundness
-    1.83796e27,  # roundness²
-    0.853133,  # growth
-    1.67967,  # growth²
-    1.69138,  # shrinkage²
-    0.231711,  # border
-    0.20201,  # border²
-    0.401588,  # smaller
-    0.363942,  # larger
-    0.420388,  # smaller·larger
-    0.494782,  # smaller 2
-    0.409381,  # larger 2
-    0.739005,  # spread
-    1.78632,  # spread²
-    1.51744,  # log radius
-    5.29647,  # log radius²
+    0.841845,  # contrast
+    2.9884,  # contrast²
+    0.614823,  # weakest
+    0.421982,  # weakest²
+    0.347285,  # support
+    0.150266,  # separation
+    0.204002,  # separation²
+    1.09271e13,  # roundness
+    1.80886e27,  # roundness²
+    0.872328,  # growth
+    1.75801,  # growth²
+    1.77004,  # shrinkage²
+    0.229502,  # border
+    0.200652,  # border²
+    0.406805,  # smaller
+    0.364595,  # larger
+    0.424117,  # smaller·larger
+    0.504594,  # smaller 2
+    0.410011,  # larger 2
+    0.715283,  # spread
+    1.71704,  # spread²
+    1.51181,  # log radius
+    5.27858,  # log radius²
 )
 
 WEIGHT = (
-    0.333898,  # one
-    -0.0746917,  # contrast
-    0.0233412,  # contrast²
-    0.0193126,  # weakest
-    0.0942823,  # weakest²
-    -0.0214579,  # support
-    -0.0270423,  # separation
-    0.0834358,  # separation²
-    0.0023087,  # roundness
-    0.000746652,  # roundness²
-    0.167277,  # growth
-    0.186584,  # growth²
-    -0.211122,  # shrinkage²
-    -0.442806,  # border
-    0.21479,  # border²
-    0.0388567,  # smaller
-    0.0201076,  # larger
-    -0.0253507,  # smaller·larger
-    0.0414389,  # smaller 2
-    0.00184909,  # larger 2
-    0.126268,  # spread
-    -0.0697688,  # spread²
-    0.212099,  # log radius
-    -0.0749242,  # log radius²
+    0.321459,  # one
+    -0.0820925,  # contrast
+    0.028018,  # contrast²
+    0.0139409,  # weakest
+    0.0683261,  # weakest²
+    -0.0192482,  # support
+    -0.0626565,  # separation
+    0.126595,  # separation²
+    -0.00270936,  # roundness
+    0.00501398,  # roundness²
+    0.17144,  # growth
+    0.108949,  # growth²
+    -0.144707,  # shrinkage²
+    -0.433328,  # border
+    0.203749,  # border²
+    0.0259697,  # smaller
+    0.00612841,  # larger
+    -0.0105481,  # smaller·larger
+    0.0436222,  # smaller 2
+    -0.00321764,  # larger 2
+    0.139834,  # spread
+    -0.084409,  # spread²
+    0.233858,  # log radius
+    -0.0877009,  # log radius²
 )
