@@ -7,6 +7,8 @@ and hang below the volume's parent transform.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import slicer
@@ -170,6 +172,26 @@ def linesOf(segmentationNode: Any, segmentId: str | None = None) -> dict[tuple[s
     return lines
 
 
+_written: set[str] = set()
+"""Ids of segmentations in the middle of a change."""
+
+
+@contextmanager
+def writing(segmentationNode: Any) -> Iterator[None]:
+    """Keep observers from following a change step by step: lines that come and go cost tenths of a second each time."""
+    nodeId = str(segmentationNode.GetID())
+    _written.add(nodeId)
+    try:
+        yield
+    finally:
+        _written.discard(nodeId)
+
+
+def isBeingWritten(segmentationNode: Any) -> bool:
+    """Whether someone is in the middle of a change and puts the lines right at its end."""
+    return segmentationNode.GetID() in _written
+
+
 def syncSegmentation(segmentationNode: Any) -> None:
     """Make all lines of a segmentation agree with its segments; those of segments that are gone are removed."""
     segmentIds = set(segmentationNode.GetSegmentation().GetSegmentIDs())
@@ -211,12 +233,17 @@ def measuredLines(finding: Finding) -> dict[str, MeasuredLine]:
 def _addLine(
     segmentationNode: Any, segmentId: str, kind: str, measured: MeasuredLine, finding: Finding, owner: Any
 ) -> None:
-    """Make a line with all that it shows; its points come last, since a line measures itself only in a scene."""
+    """Make a line with all that it shows, since each change of a node in the scene makes the views work.
+
+    Its points come last all the same: a line measures itself only in a scene.
+    """
     scene = segmentationNode.GetScene()
     line = slicer.vtkMRMLMarkupsLineNode()
     line.SetAttribute(SEGMENT_ATTRIBUTE, segmentId)
     line.SetAttribute(KIND_ATTRIBUTE, kind)
     line.SetNodeReferenceID(SEGMENTATION_ROLE, segmentationNode.GetID())
+    line.SetName(_lineName(kind, finding))
+    line.SetAttribute(FINDING_ATTRIBUTE, finding.id)
     line.SetLocked(True)
     display = slicer.vtkMRMLMarkupsDisplayNode()
     _styleLine(display, kind, owner)
@@ -248,6 +275,10 @@ def _styleLine(display: Any, kind: str, owner: Any) -> None:
     display.SetVisibility3D(not isAxis)
 
 
+def _lineName(kind: str, finding: Finding) -> str:
+    return f"{finding.name} {LINE_LABELS[kind]}"
+
+
 def _lengthText(kind: str, measured: MeasuredLine) -> str:
     """What stands at a line's end; in slice views only the axes are shown, and which is the longer one sees."""
     text = f"{measured.length:.1f} mm"
@@ -256,7 +287,7 @@ def _lengthText(kind: str, measured: MeasuredLine) -> str:
 
 def _updateLine(line: Any, kind: str, measured: MeasuredLine, finding: Finding, owner: Any) -> None:
     """Change only what differs."""
-    name = f"{finding.name} {LINE_LABELS[kind]}"
+    name = _lineName(kind, finding)
     if line.GetName() != name:
         line.SetName(name)
     if line.GetAttribute(FINDING_ATTRIBUTE) != finding.id:

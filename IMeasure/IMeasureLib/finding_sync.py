@@ -7,7 +7,14 @@ from typing import Any, Callable
 import slicer
 import vtk
 
-from .finding_nodes import SEGMENTATION_ROLE, checkMeasured, findingSegments, nodesOfClass, syncSegmentation
+from .finding_nodes import (
+    SEGMENTATION_ROLE,
+    checkMeasured,
+    findingSegments,
+    isBeingWritten,
+    nodesOfClass,
+    syncSegmentation,
+)
 
 SEGMENTATION_CLASS = "vtkMRMLSegmentationNode"
 VOLUME_CLASS = "vtkMRMLScalarVolumeNode"
@@ -65,7 +72,7 @@ class FindingSync:
             self._sync(node)
 
         def check(*_: Any) -> None:
-            if not self._busy:
+            if not self._busy and not isBeingWritten(node):
                 for segmentId in findingSegments(node):
                     checkMeasured(node, segmentId)  # a change of a tag comes back as SegmentModified
 
@@ -83,6 +90,9 @@ class FindingSync:
 
     def _sync(self, segmentationNode: Any) -> None:
         if self._busy or self._isChanging or segmentationNode.GetScene() is None:
+            return
+        if isBeingWritten(segmentationNode):
+            self._tell()
             return
         self._busy = True
         try:

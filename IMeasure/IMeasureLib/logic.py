@@ -26,6 +26,7 @@ from .finding_nodes import (
     syncLines,
     syncSegmentation,
     volumeOf,
+    writing,
 )
 from .findings import Finding, toCSV, toJSONTable
 from .imeasure_client import IMeasureClient, SegmentationAnswer
@@ -257,13 +258,15 @@ class IMeasureLogic:
         try:
             if request.segmentId is None:
                 self.newSegment(segmentationNode, segmentId)
-            writeMask(answer.mask, volumeNode, segmentationNode, segmentId, overwrite)
-            for other in findingSegments(segmentationNode):
-                checkMeasured(segmentationNode, other)
-            present = readableFinding(segmentationNode, segmentId) or Finding()
-            finding = present.with_(history=request.history, measurements=answer.measurements)
-            storeFinding(segmentationNode, segmentId, finding, volumeNode)
-            syncSegmentation(segmentationNode)
+            with writing(segmentationNode):
+                writeMask(answer.mask, volumeNode, segmentationNode, segmentId, overwrite)
+                for other in findingSegments(segmentationNode):
+                    if other != segmentId:
+                        checkMeasured(segmentationNode, other)
+                present = readableFinding(segmentationNode, segmentId) or Finding()
+                finding = present.with_(history=request.history, measurements=answer.measurements)
+                storeFinding(segmentationNode, segmentId, finding, volumeNode)
+                syncSegmentation(segmentationNode)
         except Exception:
             self.history.restore(segmentationNode, before)
             if madeSegmentation:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import qt
@@ -14,10 +12,11 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
 from .finding_sync import FindingSync
-from .findings import toCSV, toJSONTable
+from .findings_export import askForPath, writeFindings
 from .findings_table import FindingsTable
 from .hotkeys import CANCEL, NEW_FINDING, UNDO
 from .logic import FindingReference, IMeasureLogic, SegmentRequest, SegmentResult
+from .panel_buttons import showEditButtons
 from .panel_words import summary, toolHint
 from .parameter_node import parameterNode
 from .prompt_markups import PromptMarkups
@@ -79,7 +78,7 @@ class IMeasureWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             {**self.tools.keys, NEW_FINDING: self.onNewFinding, UNDO: self.onUndo, CANCEL: self.onEscape}
         )
         self.prompts = PromptMarkups(self._onPromptsEdited)
-        self.session = ToolSession(self._onStep, self._onStepProgress, self._say, lambda: self.prompts.isHovered)
+        self.session = ToolSession(self._onStep, self._onStepProgress, self._say, self.prompts)
         self.table = FindingsTable(
             ui.findingsTable,
             onSelected=self._onFindingSelected,
@@ -103,8 +102,8 @@ class IMeasureWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.deleteButton.connect("clicked()", self.onDelete)
         ui.sampleButton.connect("clicked()", self.onLoadSample)
         menu = qt.QMenu(ui.exportButton)
-        menu.addAction(_("Table as CSV…"), lambda: self._exportAs("CSV (*.csv)", ".csv"))
-        menu.addAction(_("Findings with prompts as JSON…"), lambda: self._exportAs("JSON (*.json)", ".json"))
+        menu.addAction(_("Table as CSV…"), lambda: self._exportAs(".csv"))
+        menu.addAction(_("Findings with prompts as JSON…"), lambda: self._exportAs(".json"))
         ui.exportButton.setMenu(menu)
 
     def enter(self) -> None:
@@ -223,34 +222,7 @@ class IMeasureWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui, selected = self.ui, self.selected
         ui.sampleButton.setVisible(self.volume is None)
         self.tools.setAvailable(self._whyNoTool())
-        for button, possible, what, whyNot in (
-            (
-                ui.newFindingButton,
-                selected is not None,
-                _("The next click or stroke begins a new finding ({key}).").format(key=NEW_FINDING),
-                _("No finding is selected, so the next click begins a new one anyway."),
-            ),
-            (
-                ui.undoButton,
-                self.logic.history.canUndo,
-                _("Take back the last change of a finding ({key}).").format(key=UNDO),
-                _("There is nothing to undo."),
-            ),
-            (
-                ui.deleteButton,
-                selected is not None,
-                _("Delete the selected finding with its mask and lines. Undo brings it back."),
-                _("Select a finding in the table first."),
-            ),
-            (
-                ui.exportButton,
-                bool(self._references),
-                _("Write all findings of this volume to a file."),
-                _("There are no findings yet."),
-            ),
-        ):
-            button.enabled = possible
-            button.toolTip = what if possible else whyNot
+        showEditButtons(ui, selected is not None, self.logic.history.canUndo, bool(self._references))
 
     def _whyNoTool(self) -> str:
         """Why no tool can be used now, "" when they can."""
@@ -426,22 +398,16 @@ class IMeasureWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._parameterNode.inputVolume = volume
 
-    def _exportAs(self, fileFilter: str, suffix: str) -> None:
-        folder = slicer.app.defaultScenePath or os.path.expanduser("~")
-        path = qt.QFileDialog.getSaveFileName(
-            slicer.util.mainWindow(), _("Export findings"), os.path.join(folder, f"findings{suffix}"), fileFilter
-        )
+    def _exportAs(self, suffix: str) -> None:
+        path = askForPath(suffix)
         if path:
-            self.export(path if os.path.splitext(path)[1] else path + suffix)
+            self.export(path)
 
     def export(self, path: str) -> None:
         """Write the findings of this volume as CSV or JSON, as the file's name says."""
         findings = [reference.finding for reference in self._references]
-        volumeName = self.volume.GetName() if self.volume is not None else ""
-        isJSON = path.lower().endswith(".json")
-        text, encoding = (toJSONTable(findings, volumeName), "utf-8") if isJSON else (toCSV(findings), "utf-8-sig")
         try:
-            Path(path).write_bytes(text.encode(encoding))
+            writeFindings(path, findings, self.volume.GetName() if self.volume is not None else "")
         except OSError as error:
             self._say(_("Could not write {path}: {reason}.").format(path=path, reason=error.strerror), isError=True)
             return

@@ -41,14 +41,15 @@ class SliceInteraction(qt.QObject):
     Args:
         handler: gets each ``SliceMouse``; moves also come while no button is pressed.
         onViewChanged: called with a view's name when the view was scrolled, zoomed, panned or resized.
-        isElsewhere: whether a press now belongs to something else in the view, such as a markup under the mouse.
+        isElsewhere: whether a press at a world position in a view, by name, belongs to something else there, such as a
+            markup under the mouse.
     """
 
     def __init__(
         self,
         handler: Callable[[SliceMouse], None],
         onViewChanged: Callable[[str], None],
-        isElsewhere: Callable[[], bool],
+        isElsewhere: Callable[[np.ndarray, str], bool],
     ) -> None:
         qt.QObject.__init__(self)
         self._handler = handler
@@ -125,11 +126,14 @@ class SliceInteraction(qt.QObject):
         self._pressed.clear()
 
     def _press(self, interactor: Any, event: str, view: str) -> bool:
-        if interactor.GetShiftKey() or interactor.GetAltKey() or self._isElsewhere():
+        if interactor.GetShiftKey() or interactor.GetAltKey():
             return False
         exclude = event.startswith("Right") or bool(interactor.GetControlKey())
+        mouse = self._mouse("press", interactor, view, exclude)
+        if self._isElsewhere(mouse.ras, view):
+            return False
         self._pressed[view] = exclude
-        self._handler(self._mouse("press", interactor, view, exclude))
+        self._handler(mouse)
         return True
 
     def _move(self, interactor: Any, event: str, view: str) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from .prompt_markups import PromptMarkups
 from .prompts import Step
 from .slice_interaction import SliceInteraction, SliceMouse
 from .slice_preview import SlicePreview
@@ -17,6 +18,9 @@ from .volume_access import geometryOf, localToWorld, worldToLocal
 AXIAL_COSINE = 0.999
 """A view whose normal is closer than this to the volume's slice normal shows its slices (2.5 degrees)."""
 
+GRAB_PIXELS = 7.0
+"""A press nearer than this to a prompt drags it."""
+
 
 class ToolSession:
     """Connects the mouse in the slice views to a tool.
@@ -25,7 +29,7 @@ class ToolSession:
         onStep: called with a finished step, local RAS mm of the volume.
         onProgress: called when a step was begun or forgotten.
         onRefused: called with a sentence when a press is not taken.
-        isElsewhere: whether the mouse is over something else that a press belongs to (a prompt that can be dragged).
+        prompts: the prompts in the views: a press right on one drags it and is not a click.
     """
 
     def __init__(
@@ -33,10 +37,11 @@ class ToolSession:
         onStep: Callable[[Step], None],
         onProgress: Callable[[], None],
         onRefused: Callable[[str], None],
-        isElsewhere: Callable[[], bool],
+        prompts: PromptMarkups,
     ) -> None:
         self._onStep, self._onProgress, self._onRefused = onStep, onProgress, onRefused
-        self._interaction = SliceInteraction(self._onMouse, self._onViewChanged, isElsewhere)
+        self._interaction = SliceInteraction(self._onMouse, self._onViewChanged, self._isOnPrompt)
+        self._prompts = prompts
         self._tool: Tool | None = None
         self._volumeNode: Any = None
         self._preview: SlicePreview | None = None
@@ -127,6 +132,20 @@ class ToolSession:
         ahead = worldToLocal(self._volumeNode, mouse.ras + mouse.normal)[0] - local
         cosine = float(ahead @ self._tool.geometry.directions[:, 2]) / float(np.linalg.norm(ahead))
         return abs(cosine) > AXIAL_COSINE
+
+    def _isOnPrompt(self, ras: np.ndarray, view: str) -> bool:
+        """Whether a press there drags a prompt. Slicer would take it from farther away, where one wants to click."""
+        if isinstance(self._tool, MagicPenTool) or not self._prompts.isHovered:
+            return False
+        xyToRas = slicer.util.arrayFromVTKMatrix(
+            slicer.app.layoutManager().sliceWidget(view).mrmlSliceNode().GetXYToRAS()
+        )
+        millimetresPerPixel = float(np.linalg.norm(xyToRas[:3, 0]))
+        for node in self._prompts.nodes:
+            points = slicer.util.arrayFromMarkupsControlPoints(node, world=True)
+            if len(points) and np.linalg.norm(points - ras, axis=1).min() <= GRAB_PIXELS * millimetresPerPixel:
+                return True
+        return False
 
     # ---- drawing
 

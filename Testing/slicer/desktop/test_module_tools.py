@@ -169,7 +169,22 @@ def test_clicks_made_while_waiting_are_not_lost(panel, desktop):
     assert len(finding.history.steps) == 2
 
 
-def test_a_prompt_can_be_dragged_and_deleted(panel, desktop):
+def test_a_click_near_a_prompt_is_a_click_and_a_press_on_it_drags_it(panel, desktop):
+    panel.ui.trueClickButton.click()
+    panel.click(MASS)
+    pixel = np.linalg.norm(desktop.xyToRas((1, 0)) - desktop.xyToRas((0, 0)))
+    desktop.move(MASS)
+    panel.click(MASS + mm(12.0 * pixel, 0.0, 0.0))
+    assert len(panel.findings[0].history.steps) == 2
+    target = MASS + mm(0.0, 14.0, 0.0)
+    desktop.drag([MASS, MASS + mm(0.0, 7.0, 0.0), target])
+    panel.waitForAnswer()
+    steps = panel.findings[0].history.steps
+    assert len(steps) == 2
+    assert np.linalg.norm(np.subtract(steps[0].position, target)) < 2 * pixel
+
+
+def test_a_prompt_can_be_deleted(panel, desktop):
     panel.ui.trueClickButton.click()
     panel.click(MASS)
     panel.click(MASS + INSIDE, button="right")
