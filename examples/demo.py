@@ -22,13 +22,22 @@ from IMeasureLib.findings import Measurements
 from IMeasureLib.geometry import VolumeGeometry, lpsToRAS
 from IMeasureLib.http_client import ServerError
 from IMeasureLib.imeasure_client import IMeasureClient
-from IMeasureLib.prompts import Click, PromptHistory
+from IMeasureLib.prompts import Click, PenStroke, PromptHistory
 from IMeasureLib.prompts import Step as Prompt
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "Resources" / "SampleData" / "STS_051_ct.nii.gz"
-SAMPLE_PROMPTS: list[tuple[str, Prompt]] = []
-"""What a person would do on the sample: positions in RAS mm."""
+SAMPLE_PROMPTS: list[tuple[str, Prompt]] = [
+    ("One click in the mass", Click((-66.4, -85.0, 624.8), positive=True)),
+    ("Negative click in the muscle", Click((-71.3, -62.5, 592.1), positive=False)),
+    (
+        "Pen stroke around the lower end",
+        PenStroke(
+            tuple((-82.0 + 12.7 * np.cos(a), -90.8 + 10.7 * np.sin(a), 579.0) for a in np.linspace(0.3, 6.0, 24))
+        ),
+    ),
+]
+"""What a person does on the sample, RAS mm."""
 
 
 class RecordingClient(IMeasureClient):

@@ -23,7 +23,6 @@ LOCALITY = 3.0  # an edit reaches at most this many times its depth from its cli
 LEAST_VOXELS = 1.5  # the least depth, in voxels
 DETACHED = 1.5  # a click farther from the mask than so many of its radii is another part
 CORE = 0.5  # share of the depth that a click decides alone
-STROKE_REACH = 1.0  # a stroke reaches this many of its own radii beyond its slice
 CONNECTED = np.ones((3, 3, 3), dtype=bool)
 
 
@@ -211,14 +210,26 @@ def _stroke_edit(stroke: Stroke, mask: BoolArray, prompts: Prompts, spacing: Flo
     indices = np.argwhere(full)
     radius = float(np.sqrt(len(indices) * spacing[0] * spacing[1] / np.pi))
     depth = max(radius, LEAST_VOXELS * float(spacing.min()))
-    reach = STROKE_REACH * depth
-    block = _block(indices.min(axis=0), indices.max(axis=0), reach, spacing, _shape(mask))
+    block = _block(indices.min(axis=0), indices.max(axis=0), depth, spacing, _shape(mask))
     core = full[block]
-    region = ndimage.distance_transform_edt(~core, sampling=spacing) <= reach
+    region = _within_contour(core, stroke.slice_index - block[2].start, spacing)
     x, y, z = (int(v) for v in np.rint(indices.mean(axis=0)))
     for other in prompts.negative_voxels:
         region &= ~_ball_around(other, LEAST_VOXELS * float(spacing.min()), block, spacing)
     return Edit(True, (x, y, z), depth, block, core, region | core)
+
+
+def _within_contour(core: BoolArray, k: int, spacing: FloatArray) -> BoolArray:
+    """What a contour on slice ``k`` allows to change: all it encloses there, less and less on the slices beside it.
+
+    On its own slice a contour says where the object ends; beside it the object narrows like a ball of the radius of
+    the greatest circle that the contour holds.
+    """
+    inside = ndimage.distance_transform_edt(np.pad(core[:, :, k], 1), sampling=spacing[:2])[1:-1, 1:-1]
+    radius = float(inside.max())
+    away = np.abs(np.arange(core.shape[2]) - k) * spacing[2]
+    narrowed = np.where(away < radius, radius - np.sqrt(np.maximum(radius**2 - away**2, 0.0)), np.inf)
+    return np.asarray(inside[:, :, None] > narrowed)
 
 
 def _click_edit(
@@ -235,7 +246,7 @@ def _click_edit(
     region = offsets <= (LOCALITY * depth) ** 2
     core = offsets <= own**2
     if positive and not detached:  # what was missed hangs together with what was found
-        core |= _capsule(voxel, nearest, max(0.3 * own, 0.6 * float(spacing.max())), block, spacing)
+        core |= _capsule(voxel, nearest, max(0.3 * own, 0.6 * float(spacing.min())), block, spacing)
         core &= region
     others = prompts.negative_voxels if positive else prompts.positive_voxels
     for other in others:  # clicks that contradict each other share the ground between them
@@ -253,7 +264,9 @@ def _click_edit(
 def _depth(voxel: Index, positive: bool, mask: BoolArray, spacing: FloatArray) -> tuple[float, Index]:
     """Distance in mm from a wrongly labelled voxel to the nearest voxel of the other label, and that voxel.
 
-    What lies beyond the volume is not the object.
+    For a missed voxel it is the distance to the near face of the mask: a click on the slice next to the mask says
+    little about how much is missing in its plane, however thick the slice is. What lies beyond the volume is not the
+    object.
     """
     found = ndimage.find_objects(mask.astype(np.uint8))
     if not found:
@@ -263,7 +276,11 @@ def _depth(voxel: Index, positive: bool, mask: BoolArray, spacing: FloatArray) -
     indices = np.argwhere(surface) + (np.array([s.start for s in found[0]]) - 1)
     squared = (((indices - np.array(voxel)) * spacing) ** 2).sum(axis=1)
     x, y, z = (int(v) for v in indices[int(squared.argmin())])
-    return float(np.sqrt(squared.min())), (x, y, z)
+    distance = float(np.sqrt(squared.min()))
+    if positive and distance > 0:
+        step = np.abs(np.array([x, y, z]) - np.array(voxel)) * spacing
+        distance -= float(step @ spacing) / (2.0 * distance)
+    return distance, (x, y, z)
 
 
 def _capsule(start: Index, end: Index, radius: float, block: Block, spacing: FloatArray) -> BoolArray:
