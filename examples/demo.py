@@ -28,8 +28,8 @@ from IMeasureLib.prompts import Step as Prompt
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "Resources" / "SampleData" / "STS_051_ct.nii.gz"
 SAMPLE_PROMPTS: list[tuple[str, Prompt]] = [
-    ("One click in the mass", Click((-66.4, -85.0, 624.8), positive=True)),
-    ("Negative click in the muscle", Click((-71.3, -62.5, 592.1), positive=False)),
+    ("One click in the mass", Click((-66.4, -93.7, 608.4), positive=True)),
+    ("Negative click in the muscle", Click((-75.2, -63.5, 595.3), positive=False)),
     (
         "Pen stroke around the lower end",
         PenStroke(

@@ -22,7 +22,11 @@ from matplotlib.patheffects import withStroke
 
 SOFT_TISSUE_WINDOW = (-125.0, 225.0)
 """HU."""
-MASK, LONG, SHORT, POSITIVE, NEGATIVE, PEN = "#ffb000", "#ffffff", "#63c5ff", "#3ddc4f", "#ff4040", "#ff7bd5"
+MASK, BEFORE, LONG, SHORT, POSITIVE, NEGATIVE, PEN = (
+    "#ffb000", "#b8a06a", "#ffffff", "#63c5ff", "#3ddc4f", "#ff4040", "#ff7bd5",
+)  # fmt: skip
+MARGIN = 22.0
+"""mm shown around the mask."""
 OUTLINED = [withStroke(linewidth=2.5, foreground="black")]
 
 
@@ -46,7 +50,7 @@ class Step:
 
 
 def save_picture(path: Path, voxels: npt.NDArray[Any], geometry: VolumeGeometry, steps: Sequence[Step]) -> None:
-    """Draw all steps side by side, each on its slice, as a radiologist sees it (patient's right on the left).
+    """Draw all steps side by side, each on its slice with the mask before it dotted, and the last one measured.
 
     Args:
         path: PNG to write.
@@ -54,38 +58,63 @@ def save_picture(path: Path, voxels: npt.NDArray[Any], geometry: VolumeGeometry,
         geometry: of the volume.
         steps: oldest first.
     """
-    columns = min(len(steps), 3)
-    rows = -(-len(steps) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(5.2 * columns, 5.6 * rows), facecolor="black", squeeze=False)
-    for axis in axes.ravel():
-        axis.set_axis_off()
-    for axis, step in zip(axes.ravel(), steps, strict=False):
-        _draw_step(axis, voxels, geometry, step)
-    figure.subplots_adjust(left=0.005, right=0.995, bottom=0.01, top=0.93, wspace=0.02, hspace=0.1)
+    panels = [*steps, _best_slice(steps[-1])]
+    figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.9), facecolor="black", squeeze=False)
+    window = _window(voxels)
+    for axis, step, before in zip(axes.ravel(), panels, [None, *steps[:-1], None], strict=True):
+        _draw_step(axis, voxels, geometry, step, before, window)
+    figure.subplots_adjust(left=0.005, right=0.995, bottom=0.01, top=0.93, wspace=0.02)
     figure.savefig(path, dpi=110, facecolor="black")
     plt.close(figure)
 
 
-def _draw_step(axis: Axes, voxels: npt.NDArray[Any], geometry: VolumeGeometry, step: Step) -> None:
+def _best_slice(step: Step) -> Step:
+    """The same answer on the slice with the longest axis, without the prompts."""
+    best = step.measurements.bestSlice
+    return Step(
+        f"Measured: {step.measurements.volumeMM3 / 1000:.0f} mL", step.mask, step.measurements, PromptHistory(),
+        step.slice_index if best is None else best,
+    )  # fmt: skip
+
+
+def _draw_step(
+    axis: Axes,
+    voxels: npt.NDArray[Any],
+    geometry: VolumeGeometry,
+    step: Step,
+    before: Step | None,
+    window: tuple[float, float],
+) -> None:
     k = step.slice_index
     width, height = geometry.spacing[0], geometry.spacing[1]
     extent = (-0.5 * width, (geometry.shape[0] - 0.5) * width, (geometry.shape[1] - 0.5) * height, -0.5 * height)
-    low, high = _window(voxels)
-    axis.imshow(voxels[k], cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="bilinear")
-    if step.mask[k].any():
-        x, y = np.arange(geometry.shape[0]) * width, np.arange(geometry.shape[1]) * height
-        axis.contour(x, y, step.mask[k].astype(float), [0.5], colors=MASK, linewidths=1.8)
+    axis.imshow(voxels[k], cmap="gray", vmin=window[0], vmax=window[1], extent=extent, interpolation="bilinear")
+    if before is not None:
+        _draw_outline(axis, geometry, before.mask[k], BEFORE, "dotted")
+    _draw_outline(axis, geometry, step.mask[k], MASK, "solid")
     cross = step.measurements.crosses.get(k)
-    if cross is not None:
+    if cross is not None and not step.history.steps:
         _draw_line(axis, geometry, cross.long, LONG, "long")
         _draw_line(axis, geometry, cross.short, SHORT, "short")
     _draw_prompts(axis, geometry, step.history, k)
-    right, anterior = geometry.directions[0, 0], geometry.directions[1, 1]
-    if right > 0:
-        axis.invert_xaxis()
-    if anterior > 0:
-        axis.invert_yaxis()
+    _frame(axis, geometry, step.mask)
+    axis.set_axis_off()
     axis.set_title(step.title, color="white", fontsize=13)
+
+
+def _draw_outline(axis: Axes, geometry: VolumeGeometry, mask: npt.NDArray[np.bool_], color: str, style: str) -> None:
+    if mask.any():
+        x, y = np.arange(geometry.shape[0]) * geometry.spacing[0], np.arange(geometry.shape[1]) * geometry.spacing[1]
+        axis.contour(x, y, mask.astype(float), [0.5], colors=color, linewidths=1.8, linestyles=style)
+
+
+def _frame(axis: Axes, geometry: VolumeGeometry, mask: npt.NDArray[np.bool_]) -> None:
+    """Show the mask and what is around it, the patient's right on the left and the front on top."""
+    _, j, i = (np.flatnonzero(mask.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1)))
+    x = np.array([i[0], i[-1]]) * geometry.spacing[0] + [-MARGIN, MARGIN]
+    y = np.array([j[0], j[-1]]) * geometry.spacing[1] + [-MARGIN, MARGIN]
+    axis.set_xlim(*(x[::-1] if geometry.directions[0, 0] > 0 else x))
+    axis.set_ylim(*(y if geometry.directions[1, 1] > 0 else y[::-1]))
 
 
 def _window(voxels: npt.NDArray[Any]) -> tuple[float, float]:

@@ -76,7 +76,7 @@ def desktop():
 
 @pytest.fixture
 def sampleVolume(desktop):
-    """The sample CT (a neck mass), shown in the slice views with a soft-tissue window."""
+    """The sample CT (a mass behind the knee), shown in the slice views with a soft-tissue window."""
     volume = slicer.util.loadVolume(str(SAMPLE_CT))
     display = volume.GetDisplayNode()
     display.AutoWindowLevelOff()

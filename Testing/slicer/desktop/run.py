@@ -81,7 +81,9 @@ def run_slicer(slicer: Path, url: str, output: Path, module_paths: list[Path], p
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
     # Read by the chroot wrapper of a headless Slicer only: folders to show inside, and the screen's size.
     data = environment.get("IMEASURE_DATA", "")
-    binds = [str(REPOSITORY), str(output), data if os.path.isdir(data) else "", environment.get("SLICER_BIND", "")]
+    # sys.base_prefix: the Python behind .venv, with which the tests start a local server.
+    binds = [str(REPOSITORY), str(output), data if os.path.isdir(data) else "", sys.base_prefix]
+    binds.append(environment.get("SLICER_BIND", ""))
     environment["SLICER_BIND"] = ":".join(bind for bind in binds if bind)
     environment.setdefault("SLICER_SCREEN", "1680x1120x24")
     command = [str(slicer), "--no-splash", "--disable-settings", "--additional-module-paths"]
