@@ -5,6 +5,7 @@ The protocols (iMeasure, AIAA, MONAI Label, RadAnalyzer) build on ``HttpClient``
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -18,6 +19,9 @@ import requests
 from .cancellable_connections import CancellableAdapter, closedOnCancel
 from .jobs import Cancelled, Progress
 from .settings import isLoopback
+
+# Slicer logs everything: without this, two lines for every look at whether the server still answers.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 180.0

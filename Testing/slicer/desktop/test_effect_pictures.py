@@ -19,7 +19,7 @@ def test_the_pictures_of_the_documentation(desktop, openEffect, sampleVolume):
     middle = np.argwhere(truth).mean(axis=0)
     inside = worldOf(sampleVolume, middle)
     desktop.showVolume(sampleVolume, inside, fieldOfView=190.0)
-    driver = openEffect(sampleVolume, names=("Neck mass",))
+    driver = openEffect(sampleVolume, names=("Knee mass",))
     driver.segmentation.GetSegmentation().GetSegment(driver.segmentIds[0]).SetColor(1.0, 0.6, 0.1)
     driver.segmentation.GetDisplayNode().SetOpacity2DFill(0.3)
     desktop.screenshot("effect-before")
