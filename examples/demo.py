@@ -22,7 +22,7 @@ from IMeasureLib.findings import Measurements
 from IMeasureLib.geometry import VolumeGeometry, lpsToRAS
 from IMeasureLib.http_client import ServerError
 from IMeasureLib.imeasure_client import IMeasureClient
-from IMeasureLib.prompts import Click, PenStroke, PromptHistory
+from IMeasureLib.prompts import Click, PenStroke, PromptError, PromptHistory
 from IMeasureLib.prompts import Step as Prompt
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,7 +55,10 @@ class RecordingClient(IMeasureClient):
 
 def read_volume(path: Path) -> tuple[Any, VolumeGeometry]:
     """(k, j, i) voxels and their geometry, of any 3D format that SimpleITK reads."""
-    image = sitk.ReadImage(str(path))
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError:
+        raise SystemExit(f"{path.name} is not an image that can be read. NIfTI, NRRD and MetaImage can.") from None
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise SystemExit(f"{path.name} is not a 3D image with one value per voxel.")
     lps = np.eye(4)
@@ -128,7 +131,7 @@ def main() -> None:
     try:
         with running_server(options.server, options.output / "server.log") as address:
             steps, voxels, geometry = segment_in_steps(options.image, prompts, address)
-    except ServerError as error:
+    except (ServerError, PromptError) as error:
         raise SystemExit(str(error)) from None
     write_mask(options.output / "mask.nii.gz", steps[-1].mask, options.image)
     save_picture(options.output / "demo.png", voxels, geometry, steps)

@@ -20,7 +20,7 @@ from .findings import Cross, MeasuredLine, Measurements
 from .geometry import VolumeGeometry, lpsToRAS, rasToLPS
 from .http_client import HttpClient, ServerError
 from .jobs import Cancelled, Progress
-from .prompts import PromptHistory
+from .prompts import PromptError, PromptHistory
 from .voxel_encoding import encodeVoxels
 
 MAX_REQUESTS = 4
@@ -121,8 +121,11 @@ class IMeasureClient(HttpClient):
             cancel, progress: see ``HttpClient.request``.
 
         Raises:
+            PromptError: a prompt lies outside the volume.
             ServerError: there is no mask; says why. Cancelled: ``cancel`` was set.
         """
+        if not np.all(geometry.contains(history.points)):
+            raise PromptError("A prompt lies outside the volume.")
         started = time.monotonic()
         previous = previousMask
         if previous is not None and not isinstance(previous, MaskRegion):

@@ -14,7 +14,7 @@ from IMeasureLib.crop_region import MaskRegion
 from IMeasureLib.geometry import VolumeGeometry
 from IMeasureLib.http_client import ServerError
 from IMeasureLib.imeasure_client import IMeasureClient
-from IMeasureLib.prompts import Click, PromptHistory
+from IMeasureLib.prompts import Click, PromptError, PromptHistory
 
 
 def parts(headers, body):
@@ -222,3 +222,11 @@ def test_prompts_that_are_too_far_apart(odd_server, geometry, voxels, monkeypatc
     with pytest.raises(ServerError, match="too far apart"):
         IMeasureClient(odd_server.address).segment(voxels, geometry, far)
     assert not odd_server.requests
+
+
+def test_a_prompt_outside_the_volume_is_not_sent(odd_server, geometry, history, voxels):
+    contract = ContractServer(odd_server, ball(8))
+    far = history.appended(Click(tuple(geometry.ijkToRAS((5, 5, SHAPE[0] + 900))), positive=False))
+    with pytest.raises(PromptError, match="outside the volume"):
+        IMeasureClient(odd_server.address).segment(voxels, geometry, far)
+    assert contract.seen == []
