@@ -15,6 +15,7 @@ export PATH=$repository/.venv/bin:$PATH
 export SLICER_BIND=$repository:${SLICER_BIND:-}
 
 rm -rf "$build"
+mkdir -p "$repository/build"
 cmake -Wno-dev -S "$repository" -B "$build" -G Ninja -DBUILD_TESTING=ON -DSlicer_DIR="$SLICER_DIR" >"$repository/build/extension-configure.log" 2>&1 ||
   { tail -n 40 "$repository/build/extension-configure.log"; exit 1; }
 ninja -C "$build"
