@@ -27,7 +27,7 @@ def findingText(finding: Finding, seconds: float | None = None) -> str:
         head = _("{prompts}, {seconds:.1f} s").format(prompts=head, seconds=seconds)
     m = finding.measurements
     if m is None:
-        return _("{head}: not measured, because masking or another effect changed the mask.").format(head=head)
+        return _("{head}: not measured: masking, another effect or another grid changed the mask.").format(head=head)
     parts = []
     if m.long is not None and m.short is not None:
         parts.append(
