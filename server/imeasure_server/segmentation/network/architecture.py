@@ -1,0 +1,22 @@
+"""The network's shape; training and inference build it here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monai.networks.nets.unet import UNet
+from torch import nn
+
+from imeasure_server.segmentation.network.encoding import CHANNELS
+
+FEATURES = (32, 64, 128, 256)
+"""Of each level. The first works at half the cube's resolution: that is what makes the network fast on a CPU."""
+
+
+def build_network() -> nn.Module:
+    """An untrained residual U-Net (Kerfoot et al., "Left-Ventricle Quantification Using Residual U-Net", 2018).
+
+    Input (n, CHANNELS, x, y, z), sides multiples of 8; output (n, 1, x, y, z) logits: positive inside the object.
+    """
+    options: dict[str, Any] = {"norm": ("INSTANCE", {"affine": True}), "num_res_units": 1}
+    return UNet(3, CHANNELS, 1, channels=FEATURES, strides=(2, 2, 2), **options)

@@ -1,0 +1,1 @@
+"""How the promptable network's weights were made: ``make train-segmentation``."""

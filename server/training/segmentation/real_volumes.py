@@ -1,0 +1,112 @@
+"""Cubes cut from real CT: turned, flipped, stretched, with or without the lesion's mask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import SimpleITK as sitk
+import torch
+import torch.nn.functional as functional
+from torch import Generator, Tensor
+
+from segmentation.lesions import blurred, chance, uniform
+
+BACKGROUNDS = ("abdomen_3mm_ct", "aorta_1p5mm_ct", "pulmart_1p5mm_ct", "thorax_pelvis_3mm_ct")
+
+
+class RealVolume:
+    """One CT at several resolutions, with its lesion mask where it has one.
+
+    Args:
+        image: path of the CT.
+        mask: path of the lesion's mask, or None.
+    """
+
+    def __init__(self, image: Path, mask: Path | None) -> None:
+        picture = sitk.ReadImage(str(image))
+        values = torch.from_numpy(sitk.GetArrayFromImage(picture).astype("float32")).permute(2, 1, 0).contiguous()
+        self.spacing = torch.tensor(picture.GetSpacing(), dtype=torch.float32)
+        self.levels = [values.half()]
+        self.steps = [float(self.spacing.min())]
+        while self.steps[-1] < 4.0:  # a pyramid against aliasing: each level has half the resolution
+            step = self.steps[-1] * 2
+            factors = (step / self.spacing).clamp(min=1.0)
+            smooth = blurred(values, *(0.45 * (factors - 0.99).clamp(min=0.0)).tolist())
+            self.levels.append(smooth.half())
+            self.steps.append(step)
+        self.truth: Tensor | None = None
+        self.middle = self.spacing * 0
+        self.diameter = 0.0
+        if mask is not None:
+            self.truth = (
+                torch.from_numpy(sitk.GetArrayFromImage(sitk.ReadImage(str(mask))) > 0).permute(2, 1, 0).contiguous()
+            )
+            found = torch.nonzero(self.truth).float() * self.spacing
+            lower, upper = found.amin(0), found.amax(0)
+            self.middle = (lower + upper) / 2
+            self.diameter = float((upper - lower).max())
+
+    def random_place(self, generator: Generator, in_lesion: bool) -> Tensor:
+        """(3,) mm from the first voxel: in the lesion, or in tissue that is not air."""
+        if in_lesion and self.truth is not None:
+            found = torch.nonzero(self.truth)
+        else:
+            found = torch.nonzero(self.levels[0][::4, ::4, ::2] > -950) * torch.tensor([4, 4, 2])
+        pick = found[int(torch.randint(len(found), (1,), generator=generator))]
+        return pick.float() * self.spacing
+
+    def cube(self, centre: Tensor, side: int, cell: float, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Cut a cube at random orientation around a place.
+
+        Args:
+            centre: (3,) mm from the first voxel.
+            side: cells.
+            cell: mm.
+            generator: of random numbers.
+
+        Returns:
+            HU, mask (0 without one) and what lies inside the volume, each (side, side, side).
+        """
+        turn = uniform(generator, -0.5, 0.5)
+        tilt = uniform(generator, -0.15, 0.15)
+        cos, sin = torch.cos(torch.tensor(turn)), torch.sin(torch.tensor(turn))
+        about_z = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+        cos, sin = torch.cos(torch.tensor(tilt)), torch.sin(torch.tensor(tilt))
+        about_x = torch.tensor([[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]])
+        stretch = torch.diag(torch.tensor([uniform(generator, 0.85, 1.18) for _ in range(3)]))
+        flips = torch.diag(torch.tensor([1.0 if chance(generator, 0.5) else -1.0 for _ in range(3)]))
+        matrix = about_z @ about_x @ stretch @ flips
+        axis = (torch.arange(side, dtype=torch.float32) - (side - 1) / 2) * cell
+        grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
+        index = (grid @ matrix.T + centre) / self.spacing
+        size = torch.tensor(self.levels[0].shape, dtype=torch.float32)
+        normal = (2 * index / (size - 1).clamp(min=1) - 1).flip(-1)[None]
+        level = max(i for i, step in enumerate(self.steps) if i == 0 or step <= 1.2 * cell)
+        inside = ((index > -0.5) & (index < size - 0.5)).all(-1).float()
+        image = functional.grid_sample(
+            self.levels[level].float()[None, None], normal, padding_mode="border", align_corners=True
+        )
+        truth = torch.zeros_like(inside)
+        if self.truth is not None:
+            truth = functional.grid_sample(
+                self.truth.float()[None, None], normal, padding_mode="zeros", align_corners=True
+            )[0, 0]
+        return image[0, 0], truth, inside
+
+
+def load_volumes(data: Path) -> tuple[list[RealVolume], list[RealVolume]]:
+    """The sts-ibsi training patients (numbers that do not end in 1 or 5), and CT to implant lesions into.
+
+    Returns:
+        Volumes with a lesion; backgrounds (the same patients, and the CT of totalsegmentator-example).
+    """
+    patients = []
+    for path in sorted((data / "sts-ibsi").glob("STS_*_ct.nii.gz")):
+        if path.name[6] not in "15":
+            patients.append(RealVolume(path, path.with_name(path.name.replace("_ct.", "_ct_gtv."))))
+    others = [
+        RealVolume(path, None)
+        for name in BACKGROUNDS
+        if (path := data / "totalsegmentator-example" / f"{name}.nii.gz").is_file()
+    ]
+    return patients, others * 4 + patients

@@ -1,0 +1,177 @@
+"""Endless training samples: an image, a lesion's mask, and the first prompts of a simulated person."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Generator, Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from imeasure_server.segmentation.network.encoding import PromptMaps
+from segmentation import scenes
+from segmentation.interaction import first_prompts
+from segmentation.lesions import (
+    chance,
+    cube_coordinates,
+    lesion_occupancy,
+    paint,
+    smooth_field,
+    uniform,
+)
+from segmentation.real_volumes import RealVolume, load_volumes
+
+
+@dataclass(eq=False)
+class Sample:
+    """One lesion on a cube; arrays are (x, y, z).
+
+    Attributes:
+        image: HU.
+        truth: 0 or 1.
+        inside: 1 where the volume is.
+        cell: mm.
+        maps: the first prompts.
+    """
+
+    image: Tensor
+    truth: Tensor
+    inside: Tensor
+    cell: float
+    maps: PromptMaps
+
+
+class Samples(IterableDataset[Sample]):
+    """Samples without end; the same seed, worker and start give the same ones.
+
+    Args:
+        data: folder with ``sts-ibsi`` and ``totalsegmentator-example``, or None for synthetic samples only.
+        side: cells of the cube's side.
+        seed: of the random numbers.
+        real_share: of samples that show a real lesion.
+        implanted_share: of samples with a synthetic lesion in a real CT.
+    """
+
+    def __init__(
+        self, data: Path | None, side: int, seed: int, real_share: float = 0.45, implanted_share: float = 0.2
+    ) -> None:
+        self.side, self.seed = side, seed
+        self.patients: list[RealVolume] = []
+        self.backgrounds: list[RealVolume] = []
+        if data is not None:
+            self.patients, self.backgrounds = load_volumes(data)
+        self.real_share = real_share if self.patients else 0.0
+        self.implanted_share = implanted_share if self.backgrounds else 0.0
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        worker = get_worker_info()
+        torch.set_num_threads(1)
+        generator = Generator().manual_seed(self.seed * 1009 + (worker.id if worker else 0))
+        while True:
+            sample = self.draw(generator)
+            if sample is not None:
+                yield sample
+
+    def draw(self, generator: Generator) -> Sample | None:
+        """One sample, or None when chance left no lesion to see."""
+        kind = uniform(generator, 0, 1)
+        if kind < self.real_share:
+            made = self._real(generator)
+        else:
+            made = self._synthetic(generator, implanted=kind < self.real_share + self.implanted_share)
+        image, truth, inside, cell = made
+        truth = _one_part(truth)
+        if float(truth.sum()) < 12:
+            return None
+        if chance(generator, 0.12):
+            image = scenes.other_modality(image, generator)
+        maps = first_prompts(truth, cell, generator)
+        return Sample(image, truth, inside, cell, maps)
+
+    def _real(self, generator: Generator) -> tuple[Tensor, Tensor, Tensor, float]:
+        patient = self.patients[int(torch.randint(len(self.patients), (1,), generator=generator))]
+        extent = patient.diameter * math.exp(uniform(generator, math.log(0.6), math.log(3.0)))
+        if chance(generator, 0.5):
+            centre = patient.random_place(generator, in_lesion=True)
+        else:
+            centre = patient.middle + (torch.rand(3, generator=generator) - 0.5) * 0.25 * patient.diameter
+        zoom = math.exp(uniform(generator, -0.7, 0.25))  # a mass may be a smaller one, seen nearer
+        image, truth, inside = patient.cube(centre, self.side, extent / self.side, generator)
+        image = image * uniform(generator, 0.92, 1.08) + uniform(generator, -15, 15)
+        if chance(generator, 0.5):
+            image = image + uniform(generator, 2, 15) * torch.randn(image.shape, generator=generator)
+        if chance(generator, 0.15):
+            image = image + uniform(generator, 5, 25) * smooth_field(self.side, 4, generator)
+        if chance(generator, 0.25):  # more or less contrast of the mass against what surrounds it
+            image = image + uniform(generator, -25, 40) * truth
+        return image, (truth > 0.5).float(), inside, extent / self.side * zoom
+
+    def _synthetic(self, generator: Generator, implanted: bool) -> tuple[Tensor, Tensor, Tensor, float]:
+        side = self.side
+        diameter = math.exp(uniform(generator, math.log(3.0), math.log(200.0 if not implanted else 90.0)))
+        extent = max(diameter, 6.0) * math.exp(uniform(generator, math.log(0.7), math.log(4.5)))
+        cell = max(extent / side, 0.25)
+        thickness = math.exp(uniform(generator, math.log(0.5), math.log(7.0)))
+        inside = torch.ones((side,) * 3)
+        if implanted:
+            chosen = self.backgrounds[int(torch.randint(len(self.backgrounds), (1,), generator=generator))]
+            image, _, inside = chosen.cube(chosen.random_place(generator, in_lesion=False), side, cell, generator)
+            organs = None
+            thickness = min(thickness, 3.0)
+        else:
+            image, organs = scenes.anatomy(side, cell, generator)
+        coordinates = cube_coordinates(side, cell)
+        centre = (torch.rand(3, generator=generator) - 0.5) * uniform(generator, 0.05, 0.5) * side * cell
+        occupancy, depth = lesion_occupancy(coordinates, centre, diameter, generator)
+        core = depth > 0.4
+        around = float(image[core].median()) if bool(core.any()) else float(image[side // 2, side // 2, side // 2])
+        if around < -930:
+            around = -850.0
+        if chance(generator, 0.45):  # ends at a wall
+            allowed = (
+                organs == organs[_index(centre, side, cell)] if organs is not None else (image - around).abs() < 60
+            )
+            occupancy = occupancy * torch.from_numpy(ndimage.binary_opening(allowed.numpy())).float()
+        for _ in range(int(uniform(generator, 0, 3.5))):  # others like it, not meant
+            place = (torch.rand(3, generator=generator) - 0.5) * side * cell * 0.9
+            other, other_depth = lesion_occupancy(
+                coordinates, place, diameter * uniform(generator, 0.3, 1.1), generator
+            )
+            other = other * (1 - occupancy).clamp(0, 1) * (blur_edge(occupancy) < 0.1)
+            image = paint(image, other, other_depth, cell, around, generator)
+        image = paint(image, occupancy, depth, cell, around, generator)
+        if implanted:
+            image = image + uniform(generator, 0, 12) * torch.randn(image.shape, generator=generator)
+            truth = occupancy
+        else:
+            image = scenes.scan(image, cell, thickness, generator)
+            truth = scenes.slices(occupancy, cell, thickness)
+        if not implanted and chance(generator, 0.3):  # the volume ends here
+            cut = int(uniform(generator, side * 0.55, side))
+            axis = int(uniform(generator, 0, 3))
+            inside.narrow(axis, cut, side - cut).zero_()
+            truth = truth * inside
+        return image, (truth > 0.5).float(), inside, cell
+
+
+def blur_edge(occupancy: Tensor) -> Tensor:
+    """The occupancy and two cells around it."""
+    return torch.nn.functional.max_pool3d(occupancy[None, None], 5, 1, 2)[0, 0]
+
+
+def _index(position: Tensor, side: int, cell: float) -> tuple[int, int, int]:
+    x, y, z = (int(v) for v in (position / cell + (side - 1) / 2).round().clamp(0, side - 1))
+    return x, y, z
+
+
+def _one_part(truth: Tensor) -> Tensor:
+    """The largest connected part."""
+    labels, count = ndimage.label(truth.numpy() > 0.5)
+    if count < 2:
+        return truth
+    largest = int(np.bincount(labels.ravel())[1:].argmax()) + 1
+    return torch.from_numpy(labels == largest).float()
