@@ -5,15 +5,16 @@ BIN := $(VENV)/bin
 SLICER ?=
 IMAGE ?= Resources/SampleData/STS_051_ct.nii.gz
 CLICK ?=
+ARGS ?=
 HOST ?= 127.0.0.1
 PORT ?= 8000
 export IMEASURE_DATA ?= $(abspath ../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-slicer test-package lint serve bench train lock clean
+.PHONY: help setup setup-dev demo test test-slicer test-package lint serve bench bench-accuracy train train-segmentation lock clean
 
 help: ## list the commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -57,8 +58,14 @@ test-package: $(VENV)/.dev ## build, ctest and package the extension: SLICER=/pa
 bench: $(VENV)/.dev ## speed and accuracy, as Markdown and JSON in bench-output/
 	PYTHONPATH=Testing $(BIN)/python -m bench --output bench-output
 
+bench-accuracy: $(VENV)/.dev ## every method on the same cases and clicks, in bench-output/accuracy/ (part of it: ARGS="--set sts")
+	PYTHONPATH=Testing:server $(BIN)/python -m bench.comparison --output bench-output/accuracy $(ARGS)
+
 train: $(VENV)/.dev ## make anew what was fitted to data (server/training)
 	PYTHONPATH=Testing $(BIN)/python server/training/fit_candidate_quality.py
+
+train-segmentation: $(VENV)/.dev ## train the promptable network, or go on with it, in training-output/segmentation (hours)
+	PYTHONPATH=server/training:server $(BIN)/python -m segmentation --output training-output/segmentation $(ARGS)
 
 lock: $(VENV)/.dev ## make the lock files anew
 	PATH="$(abspath $(BIN)):$$PATH" server/lock.sh

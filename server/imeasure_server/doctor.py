@@ -83,10 +83,13 @@ def check_engine(settings: ServerSettings) -> Finding:
     """Whether the engine loads."""
     from imeasure_server.segmentation.engines import DEFAULT_ENGINE, create_engine
 
+    wanted = settings.engine or DEFAULT_ENGINE
     try:
-        engine = create_engine(settings.engine or DEFAULT_ENGINE, "cpu")
+        engine = create_engine(wanted, "cpu")
     except ValueError as error:
         return Finding("engine", False, str(error))
+    if engine.name != wanted:
+        return Finding("engine", False, f"{wanted} does not load and {engine.name} answers instead; see weights")
     return Finding("engine", True, f"{engine.name} loads")
 
 

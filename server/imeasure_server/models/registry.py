@@ -56,7 +56,10 @@ def list_models() -> list[ModelEntry]:
 
     entries = []
     for name in ENGINE_NAMES:
-        summary = (type(create_engine(name, "cpu")).__doc__ or "").strip().partition("\n")[0]
+        engine = create_engine(name, "cpu")
+        if engine.name != name:  # without its weights another one answers in its place
+            continue
+        summary = (type(engine).__doc__ or "").strip().partition("\n")[0]
         entries.append(ModelEntry(name, "segmentation", name == DEFAULT_ENGINE, summary))
     return entries
 

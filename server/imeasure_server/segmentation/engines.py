@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from imeasure_server.segmentation.classical import GraphCutEngine
 from imeasure_server.segmentation.engine import SegmentationEngine
 
-_FACTORIES: dict[str, Callable[[str], SegmentationEngine]] = {GraphCutEngine.name: GraphCutEngine}
+log = logging.getLogger(__name__)
+
+NETWORK = "network"
+
+
+def _network(device: str) -> SegmentationEngine:
+    """The promptable network, or the classical engine when its weights cannot be used."""
+    from imeasure_server.segmentation.network.engine import NetworkEngine
+    from imeasure_server.segmentation.network.weights import WeightsError
+
+    try:
+        return NetworkEngine(device)
+    except WeightsError as error:
+        log.warning("The classical engine is used instead of the network: %s", error)
+        return GraphCutEngine(device)
+
+
+_FACTORIES: dict[str, Callable[[str], SegmentationEngine]] = {GraphCutEngine.name: GraphCutEngine, NETWORK: _network}
 
 ENGINE_NAMES: tuple[str, ...] = tuple(_FACTORIES)
 DEFAULT_ENGINE: str = GraphCutEngine.name
@@ -15,6 +33,9 @@ DEFAULT_ENGINE: str = GraphCutEngine.name
 
 def create_engine(name: str, device: str) -> SegmentationEngine:
     """Make an engine; slow to load things are loaded here, once.
+
+    The network whose weights are missing or broken is replaced by the classical engine, with the reason in the log:
+    the result's ``name`` tells which one it is.
 
     Args:
         name: one of ``ENGINE_NAMES``.
