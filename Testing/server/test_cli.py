@@ -130,7 +130,7 @@ def test_a_host_that_is_not_here() -> None:
 
 def test_an_unknown_engine() -> None:
     assert refusal(2, "serve", "--port", "0", "--device", "cpu", "--engine", "magic") == (
-        "There is no engine named 'magic'. Choose one of: graph-cut."
+        "There is no engine named 'magic'. Choose one of: graph-cut, network."
     )
 
 

@@ -94,7 +94,7 @@ class Samples(IterableDataset[Sample]):
 
     def _real(self, generator: Generator) -> tuple[Tensor, Tensor, Tensor, float]:
         patient = self.patients[int(torch.randint(len(self.patients), (1,), generator=generator))]
-        extent = patient.diameter * math.exp(uniform(generator, math.log(0.6), math.log(3.0)))
+        extent = patient.diameter * math.exp(uniform(generator, math.log(0.5), math.log(5.0)))
         if chance(generator, 0.5):
             centre = patient.random_place(generator, in_lesion=True)
         else:
@@ -113,7 +113,7 @@ class Samples(IterableDataset[Sample]):
     def _synthetic(self, generator: Generator, implanted: bool) -> tuple[Tensor, Tensor, Tensor, float]:
         side = self.side
         diameter = math.exp(uniform(generator, math.log(3.0), math.log(200.0 if not implanted else 90.0)))
-        extent = max(diameter, 6.0) * math.exp(uniform(generator, math.log(0.7), math.log(4.5)))
+        extent = max(diameter, 6.0) * math.exp(uniform(generator, math.log(0.6), math.log(8.0)))
         cell = max(extent / side, 0.25)
         thickness = math.exp(uniform(generator, math.log(0.5), math.log(7.0)))
         inside = torch.ones((side,) * 3)
