@@ -21,6 +21,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("IMEASURE_DATA", "../shared/data")))
     parser.add_argument("--synthetic-only", action="store_true", help="use no real image")
     parser.add_argument("--steps", type=int, default=Schedule.steps, help="batches")
+    parser.add_argument("--minutes", type=float, default=Schedule.minutes, help="end after so many of training")
+    parser.add_argument("--start-from", type=Path, help="weights (safetensors) to begin with")
     parser.add_argument("--batch", type=int, default=Schedule.batch)
     parser.add_argument("--side", type=int, default=Schedule.side, help="cells of the cube's side, a multiple of 8")
     parser.add_argument(
@@ -37,6 +39,7 @@ def main() -> None:
         parser.error(f"{data} holds no sts-ibsi: say --data FOLDER, or --synthetic-only.")
     schedule = Schedule(
         steps=options.steps,
+        minutes=options.minutes,
         batch=options.batch,
         side=options.side,
         decay_share=options.fine_tail,
@@ -44,7 +47,7 @@ def main() -> None:
         real_share=options.real_share,
         seed=options.seed,
     )
-    train(options.output, data, schedule, options.device, options.workers)
+    train(options.output, data, schedule, options.device, options.workers, options.start_from)
 
 
 if __name__ == "__main__":

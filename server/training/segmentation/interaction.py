@@ -12,6 +12,7 @@ from imeasure_server.segmentation.network.encoding import PromptMaps
 from segmentation.lesions import chance, uniform
 
 Cell = tuple[float, float, float]
+WITHOUT_CLICK = 0.15  # share of rounds in which the network only looks again at its own mask
 
 
 def first_prompts(truth: Tensor, cell: float, generator: Generator) -> PromptMaps:
@@ -45,7 +46,7 @@ def first_prompts(truth: Tensor, cell: float, generator: Generator) -> PromptMap
 
 
 def correct(maps: PromptMaps, found: Tensor, truth: Tensor, cell: float, generator: Generator) -> None:
-    """Add the click that a person would make next, and the mask that it corrects.
+    """Add the click that a person would make next, and the mask that it corrects; now and then only the mask.
 
     Args:
         maps: changed.
@@ -57,7 +58,7 @@ def correct(maps: PromptMaps, found: Tensor, truth: Tensor, cell: float, generat
     mask, wanted = found.numpy() > 0.5, truth.numpy() > 0.5
     maps.previous = 2 * found - 1
     wrong = mask != wanted
-    if not wrong.any():
+    if not wrong.any() or (found.any() and chance(generator, WITHOUT_CLICK)):
         return
     depth = ndimage.distance_transform_cdt(np.pad(wrong, 1))[1:-1, 1:-1, 1:-1]
     deepest = depth >= max(1, int(depth.max() * (1.0 if chance(generator, 0.6) else 0.6)))
@@ -135,9 +136,17 @@ def _spoiled(mask: NDArray[np.bool_], generator: Generator) -> NDArray[np.bool_]
     """A mask as another method, or a hasty person, might have left it."""
     steps = 1 + int(uniform(generator, 0, 4))
     kind = uniform(generator, 0, 1)
-    if kind < 0.3:
+    if kind < 0.25:  # seen at a coarser resolution
+        step = int(uniform(generator, 2, 5))
+        coarse = ndimage.zoom(
+            mask[::step, ::step, ::step].astype(np.float32), step, order=1, grid_mode=True, mode="nearest"
+        )
+        result = np.zeros(mask.shape, dtype=bool)
+        block = tuple(slice(0, min(a, b)) for a, b in zip(mask.shape, coarse.shape, strict=True))
+        result[block] = coarse[block] > 0.5
+    elif kind < 0.45:
         result = ndimage.binary_dilation(mask, iterations=steps)
-    elif kind < 0.6:
+    elif kind < 0.7:
         result = ndimage.binary_erosion(mask, iterations=steps)
     else:
         shift = [int(uniform(generator, -steps, steps + 1)) for _ in range(3)]

@@ -141,7 +141,7 @@ class Samples(IterableDataset[Sample]):
             other, other_depth = lesion_occupancy(
                 coordinates, place, diameter * uniform(generator, 0.3, 1.1), generator
             )
-            other = other * (1 - occupancy).clamp(0, 1) * (blur_edge(occupancy) < 0.1)
+            other = other * (1 - occupancy).clamp(0, 1) * ~_surroundings(occupancy)
             image = paint(image, other, other_depth, cell, around, generator)
         image = paint(image, occupancy, depth, cell, around, generator)
         if implanted:
@@ -158,9 +158,9 @@ class Samples(IterableDataset[Sample]):
         return image, (truth > 0.5).float(), inside, cell
 
 
-def blur_edge(occupancy: Tensor) -> Tensor:
-    """The occupancy and two cells around it."""
-    return torch.nn.functional.max_pool3d(occupancy[None, None], 5, 1, 2)[0, 0]
+def _surroundings(occupancy: Tensor) -> Tensor:
+    """The lesion and two cells around it."""
+    return torch.from_numpy(ndimage.binary_dilation(occupancy.numpy() >= 0.1, iterations=2))
 
 
 def _index(position: Tensor, side: int, cell: float) -> tuple[int, int, int]:

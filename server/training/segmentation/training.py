@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as functional
+from safetensors.torch import load_file
 from torch import Generator, Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -32,6 +33,8 @@ class Schedule:
 
     Attributes:
         steps: batches of first prompts; each is followed by up to three rounds of corrections.
+        minutes: of training after which it ends, whatever the steps; 0 for no such limit. The rate follows the one
+            of the two that is farther on.
         batch: samples.
         side: of the cube, in cells.
         rate: of learning, at its highest.
@@ -43,6 +46,7 @@ class Schedule:
     """
 
     steps: int = 9000
+    minutes: float = 0.0
     batch: int = 4
     side: int = 48
     rate: float = 1.5e-3
@@ -52,14 +56,24 @@ class Schedule:
     seed: int = 20261124
     average: float = 0.998
 
-    def rate_at(self, step: int) -> float:
-        falling = self.steps * (1.0 - self.decay_share)
+    def done(self, step: int, seconds: float) -> float:
+        """The share of the run that is behind."""
+        return max(step / self.steps, seconds / 60.0 / self.minutes if self.minutes else 0.0)
+
+    def rate_at(self, step: int, seconds: float) -> float:
         rise = min(1.0, (step + 1) / self.warm_up)
-        fall = 1.0 if step < falling else max(0.0, (self.steps - step) / (self.steps - falling))
+        fall = min(1.0, max(0.0, 1.0 - self.done(step, seconds)) / max(self.decay_share, 1e-6))
         return self.rate * rise * fall
 
 
-def train(output: Path, data: Path | None, schedule: Schedule, device: str = "cpu", workers: int = 1) -> None:
+def train(
+    output: Path,
+    data: Path | None,
+    schedule: Schedule,
+    device: str = "cpu",
+    workers: int = 1,
+    start_from: Path | None = None,
+) -> None:
     """Train, or go on training, in a folder.
 
     Args:
@@ -68,10 +82,14 @@ def train(output: Path, data: Path | None, schedule: Schedule, device: str = "cp
         schedule: what to do.
         device: of torch.
         workers: processes that make samples.
+        start_from: weights to begin with when the folder holds no checkpoint; made before the last input channels
+            were added, they get zeros for these.
     """
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(schedule.seed)
     network = build_network().to(device)
+    if start_from is not None:
+        _begin_with(network, start_from)
     smoothed = build_network().to(device)
     smoothed.load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(network.parameters(), lr=schedule.rate, weight_decay=1e-2)
@@ -84,19 +102,21 @@ def train(output: Path, data: Path | None, schedule: Schedule, device: str = "cp
     network.train()
     for step in range(first, schedule.steps):
         for group in optimizer.param_groups:
-            group["lr"] = schedule.rate_at(step)
+            group["lr"] = schedule.rate_at(step, time.monotonic() - started)
         history.append(_rounds(network, optimizer, next(batches), device, generator))
         follow = min(schedule.average, (1 + step) / (10 + step))
         with torch.no_grad():
             for mean, value in zip(smoothed.state_dict().values(), network.state_dict().values(), strict=True):
                 if mean.is_floating_point():
                     mean.lerp_(value, 1.0 - follow)
-        last = step + 1 == schedule.steps
+        last = schedule.done(step + 1, time.monotonic() - started) >= 1.0
         if (step + 1) % LOG_EVERY == 0 or last:
             _log(output, step + 1, time.monotonic() - started, history)
             history = []
         if (step + 1) % SAVE_EVERY == 0 or last:
             _save(output / CHECKPOINT, step + 1, time.monotonic() - started, schedule, network, smoothed, optimizer)
+        if last:
+            break
     save_weights(output / WEIGHTS, smoothed)
 
 
@@ -104,7 +124,7 @@ def _rounds(
     network: nn.Module, optimizer: torch.optim.Optimizer, batch: list[Sample], device: str, generator: Generator
 ) -> list[float]:
     """One batch with its first prompts and some rounds of corrections; the Dice of each round."""
-    rounds = 1 + int(torch.multinomial(torch.tensor([0.4, 0.3, 0.2, 0.1]), 1, generator=generator))
+    rounds = 1 + int(torch.multinomial(torch.tensor([0.35, 0.3, 0.2, 0.15]), 1, generator=generator))
     truth = torch.stack([sample.truth for sample in batch])[:, None].to(device)
     inside = torch.stack([sample.inside for sample in batch])[:, None].to(device)
     scores = []
@@ -179,6 +199,17 @@ def _save(
     unfinished = path.with_suffix(".part")
     torch.save(state, unfinished)
     unfinished.replace(path)
+
+
+def _begin_with(network: nn.Module, weights: Path) -> None:
+    tensors = load_file(weights)
+    for name, own in network.state_dict().items():
+        given = tensors[name].float()
+        if given.shape != own.shape:
+            wider = torch.zeros_like(own)
+            wider[:, : given.shape[1]] = given
+            tensors[name] = wider
+    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
 
 
 def _resume(path: Path, network: nn.Module, smoothed: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:

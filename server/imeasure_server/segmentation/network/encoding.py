@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-CHANNELS = 11
+CHANNELS = 13
 REACH = 8.0  # mm over which the nearness of a point falls to 1/e
+REACH_IN_CELLS = 4.0  # the same seen in cells, alike at every scale
 LOCAL_WINDOW = 60.0  # HU around the object's own intensity
 
 
@@ -113,5 +114,7 @@ def encode(image: Tensor, inside: Tensor, maps: PromptMaps, cell: float) -> Tens
             maps.box,
             maps.previous,
             inside,
+            torch.exp(-maps.positive / (REACH_IN_CELLS * cell)),
+            torch.exp(-maps.negative / (REACH_IN_CELLS * cell)),
         ]
     )
