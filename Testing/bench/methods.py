@@ -1,7 +1,8 @@
 """Every method of the comparison as one kind of function: a volume and prompts in, a mask out.
 
 The classical ones are what people have today. Their seeds: a small ball around every positive click is the object
-(two extreme points: around the middle third of the line between them); a ball around every negative click and the
+(two extreme points: around the middle third of the line between them; a pen contour: the
+inner half of what it encloses); a ball around every negative click and the
 outer shell of the volume are not.
 """
 
@@ -19,11 +20,13 @@ from skimage.segmentation import random_walker
 from imeasure_server.imaging.volume import BoolArray, Volume
 from imeasure_server.segmentation.engine import EmptySegmentationError
 from imeasure_server.segmentation.engines import create_engine
+from imeasure_server.segmentation.binding import stroke_mask
 from imeasure_server.segmentation.prompts import Index, Prompts
 
 Method = Callable[[Volume, Prompts], BoolArray]
 BRUSH = 4.0  # mm, radius of the balls
 MOST_VOXELS = 350_000  # for the methods that solve a system over the whole volume: larger ones are thinned out
+MOST_WALKED = 40_000  # the same for the random walker, which would take minutes
 
 
 class Unavailable(Exception):
@@ -72,7 +75,7 @@ def confidence_connected(volume: Volume, prompts: Prompts) -> BoolArray:
     image = sitk.GetImageFromArray(volume.array.astype(np.float32).T)
     image.SetSpacing([float(s) for s in volume.geometry.spacing])
     smooth = sitk.CurvatureFlow(image, timeStep=0.06, numberOfIterations=5)
-    seeds = [list(voxel) for voxel in _object_voxels(prompts)]
+    seeds = [list(voxel) for voxel in _object_voxels(prompts, volume.geometry.shape)]
     grown = sitk.ConfidenceConnected(
         smooth, seeds, numberOfIterations=2, multiplier=2.0, initialNeighborhoodRadius=2, replaceValue=1
     )
@@ -84,7 +87,7 @@ def confidence_connected(volume: Volume, prompts: Prompts) -> BoolArray:
 
 def walker(volume: Volume, prompts: Prompts) -> BoolArray:
     """scikit-image's random walker."""
-    image, seeds, steps = _thinned(volume, prompts)
+    image, seeds, steps = _thinned(volume, prompts, MOST_WALKED)
     scaled = np.clip(image, *np.percentile(image, (1, 99)))
     labels = random_walker(
         (scaled - scaled.mean()) / max(float(scaled.std()), 1e-6),
@@ -156,6 +159,9 @@ def histogram_cut(volume: Volume, prompts: Prompts) -> BoolArray:
     return _restored(np.isin(labels, np.unique(labels[seeds == 1])) & mask, steps, volume)
 
 
+REFINING = ("network", "classical engine")
+"""Methods that read a previous mask, whoever made it."""
+
 METHODS: dict[str, Callable[[], Method]] = {
     "network": lambda: engine_method("network"),
     "classical engine": lambda: engine_method("graph-cut"),
@@ -167,32 +173,36 @@ METHODS: dict[str, Callable[[], Method]] = {
 }
 
 
-def _object_voxels(prompts: Prompts) -> list[Index]:
+def _object_voxels(prompts: Prompts, shape: Index) -> list[Index]:
     voxels = [point.voxel for point in prompts.points if point.positive]
     for pair in prompts.extreme_pairs:
         first, second = np.array(pair.first), np.array(pair.second)
         for share in np.linspace(1 / 3, 2 / 3, 9):
             x, y, z = (int(v) for v in np.rint(first + share * (second - first)))
             voxels.append((x, y, z))
+    if prompts.strokes:
+        drawn = stroke_mask(prompts.strokes, shape)
+        depth = ndimage.distance_transform_edt(drawn, sampling=(1.0, 1.0, 1e3))
+        voxels += [(int(x), int(y), int(z)) for x, y, z in np.argwhere(depth >= 0.5 * depth.max())]
     if not voxels:
         raise Unsuited
     return voxels
 
 
 def _thinned(
-    volume: Volume, prompts: Prompts
+    volume: Volume, prompts: Prompts, most: int = MOST_VOXELS
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32], npt.NDArray[np.int_]]:
     """The image with every n-th voxel, its seeds (1 object, 2 not the object), and the steps along each axis."""
     shape, spacing = np.array(volume.geometry.shape), volume.geometry.spacing
     steps = np.ones(3, dtype=int)
-    while float(np.prod(np.ceil(shape / steps))) > MOST_VOXELS:
+    while float(np.prod(np.ceil(shape / steps))) > most:
         steps[int(np.argmin(spacing * steps))] += 1
     sigma = [0.4 * (step - 1) for step in steps]
     smooth = ndimage.gaussian_filter(volume.array.astype(np.float64), sigma)
     image = smooth[:: steps[0], :: steps[1], :: steps[2]]
     seeds = np.full(image.shape, 2, dtype=np.int32)
     seeds[1:-1, 1:-1, 1:-1] = 0
-    for voxels, label in ((prompts.negative_voxels, 2), (_object_voxels(prompts), 1)):
+    for voxels, label in ((prompts.negative_voxels, 2), (_object_voxels(prompts, volume.geometry.shape), 1)):
         for voxel in voxels:
             x, y, z = (min(round(v / s), n - 1) for v, s, n in zip(voxel, steps, image.shape, strict=True))
             away = [
