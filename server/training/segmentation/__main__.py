@@ -12,7 +12,10 @@ import argparse
 import os
 from pathlib import Path
 
-from segmentation.training import Schedule, train
+import torch
+
+from segmentation.processes import train_together
+from segmentation.training import Place, Schedule, train
 
 
 def main() -> None:
@@ -25,6 +28,7 @@ def main() -> None:
     parser.add_argument("--start-from", type=Path, help="weights (safetensors) to begin with")
     parser.add_argument("--batch", type=int, default=Schedule.batch)
     parser.add_argument("--side", type=int, default=Schedule.side, help="cells of the cube's side, a multiple of 8")
+    parser.add_argument("--coarse-share", type=float, default=Schedule.coarse_share, help="of the run, on coarse cubes")
     parser.add_argument(
         "--fine-tail", type=float, default=Schedule.decay_share, help="share of steps with falling rate"
     )
@@ -32,7 +36,8 @@ def main() -> None:
     parser.add_argument("--real-share", type=float, default=Schedule.real_share)
     parser.add_argument("--seed", type=int, default=Schedule.seed)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--workers", type=int, default=1, help="processes that make samples")
+    parser.add_argument("--workers", type=int, default=0, help="processes that make samples (for a GPU: 8)")
+    parser.add_argument("--processes", type=int, help="that train together on a CPU (default: one a core)")
     options = parser.parse_args()
     data = None if options.synthetic_only else options.data
     if data is not None and not (data / "sts-ibsi").is_dir():
@@ -42,12 +47,17 @@ def main() -> None:
         minutes=options.minutes,
         batch=options.batch,
         side=options.side,
+        coarse_share=options.coarse_share,
         decay_share=options.fine_tail,
         rate=options.rate,
         real_share=options.real_share,
         seed=options.seed,
     )
-    train(options.output, data, schedule, options.device, options.workers, options.start_from)
+    count = options.processes or (torch.get_num_threads() if options.device == "cpu" else 1)
+    if count == 1:
+        train(options.output, data, schedule, Place(0, 1, options.device, options.workers), options.start_from)
+        return
+    train_together(count, options.output, data, schedule, options.start_from)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,17 @@
-"""Cubes cut from real CT: turned, flipped, stretched, with or without the lesion's mask."""
+"""Cubes cut from real CT: turned, flipped, stretched, bent, with or without the lesion's mask."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 import torch
 import torch.nn.functional as functional
+from scipy import ndimage
 from torch import Generator, Tensor
 
-from segmentation.lesions import blurred, chance, uniform
+from segmentation.lesions import blurred, chance, smooth_field, uniform
 
 BACKGROUNDS = ("abdomen_3mm_ct", "aorta_1p5mm_ct", "pulmart_1p5mm_ct", "thorax_pelvis_3mm_ct")
 
@@ -37,14 +39,26 @@ class RealVolume:
         self.truth: Tensor | None = None
         self.middle = self.spacing * 0
         self.diameter = 0.0
+        self.deep = torch.zeros((0, 3), dtype=torch.long)
         if mask is not None:
             self.truth = (
                 torch.from_numpy(sitk.GetArrayFromImage(sitk.ReadImage(str(mask))) > 0).permute(2, 1, 0).contiguous()
             )
             found = torch.nonzero(self.truth).float() * self.spacing
             lower, upper = found.amin(0), found.amax(0)
+            self.deep = self._deep_voxels(self.truth)
             self.middle = (lower + upper) / 2
             self.diameter = float((upper - lower).max())
+
+    def _deep_voxels(self, truth: Tensor) -> Tensor:
+        """(n, 3) voxels of a mask that are at least 0.75 times as deep in it as the deepest, in mm."""
+        depth = ndimage.distance_transform_edt(np.pad(truth.numpy(), 1), sampling=self.spacing.tolist())
+        depth = depth[1:-1, 1:-1, 1:-1]
+        return torch.from_numpy(np.argwhere(depth >= 0.75 * depth.max()))
+
+    def deep_place(self, generator: Generator) -> Tensor:
+        """(3,) mm from the first voxel: deep in the lesion."""
+        return self.deep[int(torch.randint(len(self.deep), (1,), generator=generator))].float() * self.spacing
 
     def random_place(self, generator: Generator, in_lesion: bool) -> Tensor:
         """(3,) mm from the first voxel: in the lesion, or in tissue that is not air."""
@@ -67,7 +81,7 @@ class RealVolume:
         Returns:
             HU, mask (0 without one) and what lies inside the volume, each (side, side, side).
         """
-        turn = uniform(generator, -0.5, 0.5)
+        turn = uniform(generator, -0.8, 0.8)
         tilt = uniform(generator, -0.15, 0.15)
         cos, sin = torch.cos(torch.tensor(turn)), torch.sin(torch.tensor(turn))
         about_z = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
@@ -78,6 +92,9 @@ class RealVolume:
         matrix = about_z @ about_x @ stretch @ flips
         axis = (torch.arange(side, dtype=torch.float32) - (side - 1) / 2) * cell
         grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
+        if chance(generator, 0.6):
+            bend = uniform(generator, 0.0, 0.035) * side * cell
+            grid = grid + bend * torch.stack([smooth_field(side, 4, generator) for _ in range(3)], dim=-1)
         index = (grid @ matrix.T + centre) / self.spacing
         size = torch.tensor(self.levels[0].shape, dtype=torch.float32)
         normal = (2 * index / (size - 1).clamp(min=1) - 1).flip(-1)[None]
@@ -94,12 +111,20 @@ class RealVolume:
         return image[0, 0], truth, inside
 
 
-def load_volumes(data: Path) -> tuple[list[RealVolume], list[RealVolume]]:
+Volumes = tuple[list[RealVolume], list[RealVolume]]
+
+
+def load_volumes(data: Path | None) -> Volumes:
     """The sts-ibsi training patients (numbers that do not end in 1 or 5), and CT to implant lesions into.
+
+    Args:
+        data: folder with ``sts-ibsi`` and ``totalsegmentator-example``, or None for no volumes.
 
     Returns:
         Volumes with a lesion; backgrounds (the same patients, and the CT of totalsegmentator-example).
     """
+    if data is None:
+        return [], []
     patients = []
     for path in sorted((data / "sts-ibsi").glob("STS_*_ct.nii.gz")):
         if path.name[6] not in "15":

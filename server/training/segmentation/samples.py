@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,7 +22,10 @@ from segmentation.lesions import (
     smooth_field,
     uniform,
 )
-from segmentation.real_volumes import RealVolume, load_volumes
+from segmentation.real_volumes import Volumes
+
+CLICKED_SHARE = 0.45
+"""Of the samples that show what one click shows: a cube of any size with the click in its middle."""
 
 
 @dataclass(eq=False)
@@ -49,7 +51,7 @@ class Samples(IterableDataset[Sample]):
     """Samples without end; the same seed, worker and start give the same ones.
 
     Args:
-        data: folder with ``sts-ibsi`` and ``totalsegmentator-example``, or None for synthetic samples only.
+        volumes: patients with a lesion and CT to implant lesions into (``load_volumes``); both may be empty.
         side: cells of the cube's side.
         seed: of the random numbers.
         real_share: of samples that show a real lesion.
@@ -57,13 +59,10 @@ class Samples(IterableDataset[Sample]):
     """
 
     def __init__(
-        self, data: Path | None, side: int, seed: int, real_share: float = 0.45, implanted_share: float = 0.2
+        self, volumes: Volumes, side: int, seed: int, real_share: float = 0.5, implanted_share: float = 0.2
     ) -> None:
         self.side, self.seed = side, seed
-        self.patients: list[RealVolume] = []
-        self.backgrounds: list[RealVolume] = []
-        if data is not None:
-            self.patients, self.backgrounds = load_volumes(data)
+        self.patients, self.backgrounds = volumes
         self.real_share = real_share if self.patients else 0.0
         self.implanted_share = implanted_share if self.backgrounds else 0.0
 
@@ -78,27 +77,40 @@ class Samples(IterableDataset[Sample]):
 
     def draw(self, generator: Generator) -> Sample | None:
         """One sample, or None when chance left no lesion to see."""
+        clicked = chance(generator, CLICKED_SHARE)
         kind = uniform(generator, 0, 1)
         if kind < self.real_share:
-            made = self._real(generator)
+            made = self._real(generator, clicked)
         else:
-            made = self._synthetic(generator, implanted=kind < self.real_share + self.implanted_share)
+            made = self._synthetic(generator, clicked, implanted=kind < self.real_share + self.implanted_share)
         image, truth, inside, cell = made
-        truth = _one_part(truth)
-        if float(truth.sum()) < 12:
+        middle = (self.side // 2,) * 3
+        clicked = clicked and bool(truth[middle])
+        truth = _one_part(truth, middle if clicked else None)
+        if float(truth.sum()) < (3 if clicked else 12):
             return None
         if chance(generator, 0.12):
             image = scenes.other_modality(image, generator)
-        maps = first_prompts(truth, cell, generator)
+        if clicked:
+            maps = PromptMaps.empty(self.side)
+            place = (self.side - 1) / 2
+            maps.add_click((place, place, place), True, cell)
+        else:
+            maps = first_prompts(truth, cell, generator)
         return Sample(image, truth, inside, cell, maps)
 
-    def _real(self, generator: Generator) -> tuple[Tensor, Tensor, Tensor, float]:
+    def _real(self, generator: Generator, clicked: bool) -> tuple[Tensor, Tensor, Tensor, float]:
         patient = self.patients[int(torch.randint(len(self.patients), (1,), generator=generator))]
-        extent = patient.diameter * math.exp(uniform(generator, math.log(0.5), math.log(5.0)))
-        if chance(generator, 0.5):
-            centre = patient.random_place(generator, in_lesion=True)
+        if clicked:
+            extent = patient.diameter * math.exp(uniform(generator, math.log(0.2), math.log(5.0)))
+            deep = chance(generator, 0.6)
+            centre = patient.deep_place(generator) if deep else patient.random_place(generator, in_lesion=True)
         else:
-            centre = patient.middle + (torch.rand(3, generator=generator) - 0.5) * 0.25 * patient.diameter
+            extent = patient.diameter * math.exp(uniform(generator, math.log(0.9), math.log(3.0)))
+            if chance(generator, 0.2):
+                centre = patient.random_place(generator, in_lesion=True)
+            else:
+                centre = patient.middle + (torch.rand(3, generator=generator) - 0.5) * 0.3 * patient.diameter
         zoom = math.exp(uniform(generator, -0.7, 0.25))  # a mass may be a smaller one, seen nearer
         image, truth, inside = patient.cube(centre, self.side, extent / self.side, generator)
         image = image * uniform(generator, 0.92, 1.08) + uniform(generator, -15, 15)
@@ -110,10 +122,13 @@ class Samples(IterableDataset[Sample]):
             image = image + uniform(generator, -25, 40) * truth
         return image, (truth > 0.5).float(), inside, extent / self.side * zoom
 
-    def _synthetic(self, generator: Generator, implanted: bool) -> tuple[Tensor, Tensor, Tensor, float]:
+    def _synthetic(
+        self, generator: Generator, clicked: bool, implanted: bool
+    ) -> tuple[Tensor, Tensor, Tensor, float]:
         side = self.side
         diameter = math.exp(uniform(generator, math.log(3.0), math.log(200.0 if not implanted else 90.0)))
-        extent = max(diameter, 6.0) * math.exp(uniform(generator, math.log(0.6), math.log(8.0)))
+        least, most = (0.25, 7.0) if clicked else (0.9, 3.5)
+        extent = max(diameter, 5.0) * math.exp(uniform(generator, math.log(least), math.log(most)))
         cell = max(extent / side, 0.25)
         thickness = math.exp(uniform(generator, math.log(0.5), math.log(7.0)))
         inside = torch.ones((side,) * 3)
@@ -125,7 +140,10 @@ class Samples(IterableDataset[Sample]):
         else:
             image, organs = scenes.anatomy(side, cell, generator)
         coordinates = cube_coordinates(side, cell)
-        centre = (torch.rand(3, generator=generator) - 0.5) * uniform(generator, 0.05, 0.5) * side * cell
+        if clicked:
+            centre = (torch.rand(3, generator=generator) - 0.5) * uniform(generator, 0.0, 0.45) * diameter
+        else:
+            centre = (torch.rand(3, generator=generator) - 0.5) * uniform(generator, 0.05, 0.35) * side * cell
         occupancy, depth = lesion_occupancy(coordinates, centre, diameter, generator)
         core = depth > 0.4
         around = float(image[core].median()) if bool(core.any()) else float(image[side // 2, side // 2, side // 2])
@@ -168,10 +186,10 @@ def _index(position: Tensor, side: int, cell: float) -> tuple[int, int, int]:
     return x, y, z
 
 
-def _one_part(truth: Tensor) -> Tensor:
-    """The largest connected part."""
+def _one_part(truth: Tensor, place: tuple[int, int, int] | None) -> Tensor:
+    """The connected part at a place, or the largest one."""
     labels, count = ndimage.label(truth.numpy() > 0.5)
     if count < 2:
         return truth
-    largest = int(np.bincount(labels.ravel())[1:].argmax()) + 1
-    return torch.from_numpy(labels == largest).float()
+    part = int(labels[place]) if place is not None else int(np.bincount(labels.ravel())[1:].argmax()) + 1
+    return torch.from_numpy(labels == part).float()

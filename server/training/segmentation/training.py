@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 import torch.nn.functional as functional
 from safetensors.torch import load_file
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor, distributed, nn
 from torch.utils.data import DataLoader
 
 from imeasure_server.segmentation.network.architecture import build_network
 from imeasure_server.segmentation.network.encoding import encode
 from imeasure_server.segmentation.network.weights import save_weights
 from segmentation.interaction import correct
+from segmentation.real_volumes import Volumes, load_volumes
 from segmentation.samples import Sample, Samples
 
 CHECKPOINT = "checkpoint.pt"
@@ -35,8 +37,10 @@ class Schedule:
         steps: batches of first prompts; each is followed by up to three rounds of corrections.
         minutes: of training after which it ends, whatever the steps; 0 for no such limit. The rate follows the one
             of the two that is farther on.
-        batch: samples.
+        batch: samples of each process on full cubes; of coarse ones twice as many.
         side: of the cube, in cells.
+        coarse_side: of the cubes that the run begins with.
+        coarse_share: of the run, with them.
         rate: of learning, at its highest.
         warm_up: steps in which it rises.
         decay_share: of the steps, at the end, in which it falls to zero.
@@ -45,16 +49,18 @@ class Schedule:
         average: how slowly the smoothed weights follow.
     """
 
-    steps: int = 9000
-    minutes: float = 0.0
-    batch: int = 4
+    steps: int = 1_000_000
+    minutes: float = 110.0
+    batch: int = 2
     side: int = 48
+    coarse_side: int = 32
+    coarse_share: float = 0.4
     rate: float = 1.5e-3
-    warm_up: int = 100
-    decay_share: float = 0.35
-    real_share: float = 0.45
+    warm_up: int = 200
+    decay_share: float = 0.4
+    real_share: float = 0.5
     seed: int = 20261124
-    average: float = 0.998
+    average: float = 0.999
 
     def done(self, step: int, seconds: float) -> float:
         """The share of the run that is behind."""
@@ -65,14 +71,30 @@ class Schedule:
         fall = min(1.0, max(0.0, 1.0 - self.done(step, seconds)) / max(self.decay_share, 1e-6))
         return self.rate * rise * fall
 
+    def coarse_at(self, step: int, seconds: float) -> bool:
+        """Whether the cubes are the coarse ones."""
+        return self.done(step, seconds) < self.coarse_share
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which of several processes this is, each with its share of every batch.
+
+    Attributes:
+        rank: 0 writes the files.
+        count: of processes; 1 needs no group.
+        device: of torch.
+        workers: processes that make samples for this one; 0 makes them between the steps.
+    """
+
+    rank: int = 0
+    count: int = 1
+    device: str = "cpu"
+    workers: int = 0
+
 
 def train(
-    output: Path,
-    data: Path | None,
-    schedule: Schedule,
-    device: str = "cpu",
-    workers: int = 1,
-    start_from: Path | None = None,
+    output: Path, data: Path | None, schedule: Schedule, place: Place | None = None, start_from: Path | None = None
 ) -> None:
     """Train, or go on training, in a folder.
 
@@ -80,62 +102,110 @@ def train(
         output: holds the checkpoint, the log (``log.jsonl``) and the weights.
         data: folder of real images, or None.
         schedule: what to do.
-        device: of torch.
-        workers: processes that make samples.
-        start_from: weights to begin with when the folder holds no checkpoint; made before the last input channels
-            were added, they get zeros for these.
+        place: this process among several of one group (``torch.distributed``), which call this alike.
+        start_from: weights to begin with when the folder holds no checkpoint.
     """
+    place = place or Place()
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(schedule.seed)
-    network = build_network().to(device)
+    network = build_network().to(place.device, memory_format=torch.channels_last_3d)
     if start_from is not None:
-        _begin_with(network, start_from)
-    smoothed = build_network().to(device)
+        network.load_state_dict({name: tensor.float() for name, tensor in load_file(start_from).items()})
+    smoothed = build_network().to(place.device)
     smoothed.load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(network.parameters(), lr=schedule.rate, weight_decay=1e-2)
     first, seconds = _resume(output / CHECKPOINT, network, smoothed, optimizer)
-    samples = Samples(data, schedule.side, schedule.seed + first, schedule.real_share)
-    batches = _batches(samples, schedule.batch, workers)
-    generator = Generator().manual_seed(schedule.seed + 7 * first + 1)
+    source = _Source(load_volumes(data), schedule, place, first)
+    own = Generator().manual_seed(schedule.seed + 7 * first + 1 + 1009 * place.rank)
+    shared = Generator().manual_seed(schedule.seed + 13 * first)
     started = time.monotonic() - seconds
     history: list[list[float]] = []
     network.train()
     for step in range(first, schedule.steps):
+        seconds = _agreed(time.monotonic() - started, place)
         for group in optimizer.param_groups:
-            group["lr"] = schedule.rate_at(step, time.monotonic() - started)
-        history.append(_rounds(network, optimizer, next(batches), device, generator))
+            group["lr"] = schedule.rate_at(step, seconds)
+        rounds = 1 + int(torch.multinomial(torch.tensor([0.35, 0.3, 0.2, 0.15]), 1, generator=shared))
+        batch = source.batch(schedule.coarse_at(step, seconds))
+        history.append(_rounds(network, optimizer, batch, rounds, place, own))
         follow = min(schedule.average, (1 + step) / (10 + step))
         with torch.no_grad():
             for mean, value in zip(smoothed.state_dict().values(), network.state_dict().values(), strict=True):
                 if mean.is_floating_point():
                     mean.lerp_(value, 1.0 - follow)
-        last = schedule.done(step + 1, time.monotonic() - started) >= 1.0
-        if (step + 1) % LOG_EVERY == 0 or last:
-            _log(output, step + 1, time.monotonic() - started, history)
+        last = schedule.done(step + 1, seconds) >= 1.0
+        if place.rank == 0 and ((step + 1) % LOG_EVERY == 0 or last):
+            _log(output, step + 1, seconds, history)
             history = []
-        if (step + 1) % SAVE_EVERY == 0 or last:
-            _save(output / CHECKPOINT, step + 1, time.monotonic() - started, schedule, network, smoothed, optimizer)
+        if place.rank == 0 and ((step + 1) % SAVE_EVERY == 0 or last):
+            _save(output / CHECKPOINT, step + 1, seconds, schedule, network, smoothed, optimizer)
+            save_weights(output / WEIGHTS, smoothed)
         if last:
             break
-    save_weights(output / WEIGHTS, smoothed)
+    if place.rank == 0:
+        save_weights(output / WEIGHTS, smoothed)
+
+
+class _Source:
+    """Batches of coarse and of full cubes."""
+
+    def __init__(self, volumes: Volumes, schedule: Schedule, place: Place, first: int) -> None:
+        seed = schedule.seed + first + 100_003 * place.rank
+        self._batches = {
+            coarse: _batches(Samples(volumes, side, seed, schedule.real_share), size, place.workers)
+            for coarse, side, size in (
+                (False, schedule.side, schedule.batch),
+                (True, schedule.coarse_side, 2 * schedule.batch),
+            )
+        }
+
+    def batch(self, coarse: bool) -> list[Sample]:
+        return next(self._batches[coarse])
+
+
+def _agreed(seconds: float, place: Place) -> float:
+    """The first process's clock, so that all do the same."""
+    if place.count == 1:
+        return seconds
+    clock = torch.tensor([seconds], dtype=torch.float64)
+    distributed.broadcast(clock, 0)
+    return float(clock)
+
+
+def _share_gradients(network: nn.Module, count: int) -> None:
+    """The mean of all processes' gradients becomes each one's own."""
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    flat /= count
+    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view(gradient.shape))
 
 
 def _rounds(
-    network: nn.Module, optimizer: torch.optim.Optimizer, batch: list[Sample], device: str, generator: Generator
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: list[Sample],
+    rounds: int,
+    place: Place,
+    generator: Generator,
 ) -> list[float]:
     """One batch with its first prompts and some rounds of corrections; the Dice of each round."""
-    rounds = 1 + int(torch.multinomial(torch.tensor([0.35, 0.3, 0.2, 0.15]), 1, generator=generator))
+    device = place.device
     truth = torch.stack([sample.truth for sample in batch])[:, None].to(device)
     inside = torch.stack([sample.inside for sample in batch])[:, None].to(device)
     scores = []
     for turn in range(rounds):
-        encoded = torch.stack([encode(s.image, s.inside, s.maps, s.cell) for s in batch]).to(device)
+        encoded = torch.stack([encode(s.image, s.inside, s.maps, s.cell) for s in batch])
+        encoded = encoded.to(device, memory_format=torch.channels_last_3d)
         with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16):
             logits = network(encoded)
         logits = logits.float()
         loss, overlap = _loss(logits, truth, inside)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        if place.count > 1:
+            _share_gradients(network, place.count)
         nn.utils.clip_grad_norm_(network.parameters(), 3.0)
         optimizer.step()
         scores.append(overlap)
@@ -199,17 +269,6 @@ def _save(
     unfinished = path.with_suffix(".part")
     torch.save(state, unfinished)
     unfinished.replace(path)
-
-
-def _begin_with(network: nn.Module, weights: Path) -> None:
-    tensors = load_file(weights)
-    for name, own in network.state_dict().items():
-        given = tensors[name].float()
-        if given.shape != own.shape:
-            wider = torch.zeros_like(own)
-            wider[:, : given.shape[1]] = given
-            tensors[name] = wider
-    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
 
 
 def _resume(path: Path, network: nn.Module, smoothed: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:

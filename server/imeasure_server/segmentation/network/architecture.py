@@ -10,13 +10,18 @@ from torch import nn
 from imeasure_server.segmentation.network.encoding import CHANNELS
 
 FEATURES = (32, 64, 128, 256)
-"""Of each level. The first works at half the cube's resolution: that is what makes the network fast on a CPU."""
+"""Of each level. The first works at half the cube's resolution: that is what makes the network fast on a CPU. The last
+sees the whole cube."""
+
+SIDE_MULTIPLE = 2 ** (len(FEATURES) - 1)
+"""Sides of the cube are multiples of it. On a CPU none may be below 32: oneDNN's bf16 gradient of the last level's
+weights is garbage now and then where that level has 2 cells a side (torch 2.13)."""
 
 
 def build_network() -> nn.Module:
     """An untrained residual U-Net (Kerfoot et al., "Left-Ventricle Quantification Using Residual U-Net", 2018).
 
-    Input (n, CHANNELS, x, y, z), sides multiples of 8; output (n, 1, x, y, z) logits: positive inside the object.
+    Input (n, CHANNELS, x, y, z), sides multiples of ``SIDE_MULTIPLE``; output (n, 1, x, y, z) logits: positive inside the object.
     """
-    options: dict[str, Any] = {"norm": ("INSTANCE", {"affine": True}), "num_res_units": 1}
-    return UNet(3, CHANNELS, 1, channels=FEATURES, strides=(2, 2, 2), **options)
+    options: dict[str, Any] = {"norm": ("INSTANCE", {"affine": True}), "num_res_units": 2}
+    return UNet(3, CHANNELS, 1, channels=FEATURES, strides=(2,) * (len(FEATURES) - 1), **options)

@@ -14,7 +14,7 @@ from torch import Tensor
 CHANNELS = 13
 REACH = 8.0  # mm over which the nearness of a point falls to 1/e
 REACH_IN_CELLS = 4.0  # the same seen in cells, alike at every scale
-LOCAL_WINDOW = 60.0  # HU around the object's own intensity
+LOCAL_WINDOW = 40.0  # HU around the object's own intensity
 
 
 @dataclass(eq=False)
