@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from contract.server import ServerProcess, launch
 
+from imeasure_server.segmentation.engine import SegmentationEngine
+from imeasure_server.segmentation.engines import ENGINE_NAMES, create_engine
+
 StartServer = Callable[..., ServerProcess]
 
 
@@ -37,3 +40,11 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture(scope="session", params=ENGINE_NAMES)
+def engine(request: pytest.FixtureRequest) -> SegmentationEngine:
+    """Every engine of the server in turn."""
+    made = create_engine(request.param, "cpu")
+    assert made.name == request.param, "its weights cannot be used"
+    return made

@@ -38,7 +38,9 @@ class RealVolume:
             self.steps.append(step)
         self.truth: Tensor | None = None
         self.middle = self.spacing * 0
+        self.half_edges = self.spacing * 0
         self.diameter = 0.0
+        self.lesion_volume = 0.0  # mm³
         self.deep = torch.zeros((0, 3), dtype=torch.long)
         if mask is not None:
             self.truth = (
@@ -46,8 +48,10 @@ class RealVolume:
             )
             found = torch.nonzero(self.truth).float() * self.spacing
             lower, upper = found.amin(0), found.amax(0)
+            self.lesion_volume = len(found) * float(self.spacing.prod())
             self.deep = self._deep_voxels(self.truth)
             self.middle = (lower + upper) / 2
+            self.half_edges = (upper - lower) / 2
             self.diameter = float((upper - lower).max())
 
     def _deep_voxels(self, truth: Tensor) -> Tensor:
@@ -69,7 +73,26 @@ class RealVolume:
         pick = found[int(torch.randint(len(found), (1,), generator=generator))]
         return pick.float() * self.spacing
 
-    def cube(self, centre: Tensor, side: int, cell: float, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def _known_part(self, generator: Generator) -> tuple[Tensor, Tensor]:
+        """The part of the volume that a sample may show, as continuous indices of its faces.
+
+        The sts-ibsi images end 30 mm beyond the lesion: where they end must not tell where it ends.
+        """
+        size = torch.tensor(self.levels[0].shape, dtype=torch.float32)
+        first, last = torch.full((3,), -0.5), size - 0.5
+        if self.truth is not None and chance(generator, 0.9):
+            half = self.half_edges / self.spacing
+            middle = self.middle / self.spacing
+            # From a tenth of the lesion cut off to all there is, on each side on its own.
+            room = torch.rand(2, 3, generator=generator) * 1.15 - 0.15
+            inner = 0.8 * half
+            first = torch.maximum(first, middle - torch.lerp(inner, half + 30.0 / self.spacing, room[0].clamp(min=0)))
+            last = torch.minimum(last, middle + torch.lerp(inner, half + 30.0 / self.spacing, room[1].clamp(min=0)))
+        return first, last
+
+    def cube(
+        self, centre: Tensor, side: int, cell: float, generator: Generator
+    ) -> tuple[Tensor, Tensor, Tensor, float]:
         """Cut a cube at random orientation around a place.
 
         Args:
@@ -79,7 +102,8 @@ class RealVolume:
             generator: of random numbers.
 
         Returns:
-            HU, mask (0 without one) and what lies inside the volume, each (side, side, side).
+            HU, mask (0 without one) and what lies inside the volume, each (side, side, side); and how many cells the
+            whole lesion takes, also beyond the cube.
         """
         turn = uniform(generator, -0.8, 0.8)
         tilt = uniform(generator, -0.15, 0.15)
@@ -99,7 +123,8 @@ class RealVolume:
         size = torch.tensor(self.levels[0].shape, dtype=torch.float32)
         normal = (2 * index / (size - 1).clamp(min=1) - 1).flip(-1)[None]
         level = max(i for i, step in enumerate(self.steps) if i == 0 or step <= 1.2 * cell)
-        inside = ((index > -0.5) & (index < size - 0.5)).all(-1).float()
+        first, last = self._known_part(generator)
+        inside = ((index > first) & (index < last)).all(-1).float()
         image = functional.grid_sample(
             self.levels[level].float()[None, None], normal, padding_mode="border", align_corners=True
         )
@@ -108,7 +133,8 @@ class RealVolume:
             truth = functional.grid_sample(
                 self.truth.float()[None, None], normal, padding_mode="zeros", align_corners=True
             )[0, 0]
-        return image[0, 0], truth, inside
+        whole = self.lesion_volume / float(torch.linalg.det(matrix).abs()) / cell**3
+        return image[0, 0], truth, inside, max(whole, float(truth.sum()))
 
 
 Volumes = tuple[list[RealVolume], list[RealVolume]]

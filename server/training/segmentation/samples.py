@@ -26,6 +26,10 @@ from segmentation.real_volumes import Volumes
 
 CLICKED_SHARE = 0.45
 """Of the samples that show what one click shows: a cube of any size with the click in its middle."""
+NOTHING_SHARE = 0.03
+"""Of the samples without an object."""
+MEAN_FILLING = 0.275
+"""Volume of a synthetic lesion that is cut off, as a share of its diameter's cube: the mean of the ellipsoids."""
 
 
 @dataclass(eq=False)
@@ -38,6 +42,7 @@ class Sample:
         inside: 1 where the volume is.
         cell: mm.
         maps: the first prompts.
+        whole: cells of the whole lesion, also beyond the cube; 0 when there is none.
     """
 
     image: Tensor
@@ -45,6 +50,7 @@ class Sample:
     inside: Tensor
     cell: float
     maps: PromptMaps
+    whole: float
 
 
 class Samples(IterableDataset[Sample]):
@@ -77,13 +83,15 @@ class Samples(IterableDataset[Sample]):
 
     def draw(self, generator: Generator) -> Sample | None:
         """One sample, or None when chance left no lesion to see."""
+        if chance(generator, NOTHING_SHARE):
+            return self._nothing(generator)
         clicked = chance(generator, CLICKED_SHARE)
         kind = uniform(generator, 0, 1)
         if kind < self.real_share:
             made = self._real(generator, clicked)
         else:
             made = self._synthetic(generator, clicked, implanted=kind < self.real_share + self.implanted_share)
-        image, truth, inside, cell = made
+        image, truth, inside, cell, whole = made
         middle = (self.side // 2,) * 3
         clicked = clicked and bool(truth[middle])
         truth = _one_part(truth, middle if clicked else None)
@@ -91,15 +99,33 @@ class Samples(IterableDataset[Sample]):
             return None
         if chance(generator, 0.12):
             image = scenes.other_modality(image, generator)
-        if clicked:
-            maps = PromptMaps.empty(self.side)
-            place = (self.side - 1) / 2
-            maps.add_click((place, place, place), True, cell)
-        else:
-            maps = first_prompts(truth, cell, generator)
-        return Sample(image, truth, inside, cell, maps)
+        maps = self._click(cell) if clicked else first_prompts(truth, cell, generator)
+        return Sample(image, truth, inside, cell, maps, max(whole, float(truth.sum())))
 
-    def _real(self, generator: Generator, clicked: bool) -> tuple[Tensor, Tensor, Tensor, float]:
+    def _click(self, cell: float) -> PromptMaps:
+        """A click in the middle."""
+        maps = PromptMaps.empty(self.side)
+        place = (self.side - 1) / 2
+        maps.add_click((place, place, place), True, cell)
+        return maps
+
+    def _nothing(self, generator: Generator) -> Sample:
+        """A click where there is no object: in featureless ground, or in air beside a wall."""
+        side = self.side
+        cell = max(math.exp(uniform(generator, math.log(16.0), math.log(300.0))) / side, 0.2)
+        level = uniform(generator, -120, 120) if chance(generator, 0.6) else uniform(generator, -1000, -900)
+        image = torch.full((side,) * 3, level)
+        if chance(generator, 0.4):
+            direction = torch.randn(3, generator=generator)
+            away = torch.einsum("i,ixyz->xyz", direction / direction.norm(), cube_coordinates(side, cell))
+            wall = uniform(generator, -120, 120) if level < -500 else uniform(generator, -1000, 300)
+            image[away > uniform(generator, 0.05, 0.5) * side * cell] = wall
+        thickness = math.exp(uniform(generator, math.log(0.5), math.log(7.0)))
+        image = scenes.scan(image, cell, thickness, generator)
+        nothing = torch.zeros((side,) * 3)
+        return Sample(image, nothing, torch.ones((side,) * 3), cell, self._click(cell), 0.0)
+
+    def _real(self, generator: Generator, clicked: bool) -> tuple[Tensor, Tensor, Tensor, float, float]:
         patient = self.patients[int(torch.randint(len(self.patients), (1,), generator=generator))]
         if clicked:
             extent = patient.diameter * math.exp(uniform(generator, math.log(0.2), math.log(5.0)))
@@ -112,7 +138,7 @@ class Samples(IterableDataset[Sample]):
             else:
                 centre = patient.middle + (torch.rand(3, generator=generator) - 0.5) * 0.3 * patient.diameter
         zoom = math.exp(uniform(generator, -0.7, 0.25))  # a mass may be a smaller one, seen nearer
-        image, truth, inside = patient.cube(centre, self.side, extent / self.side, generator)
+        image, truth, inside, whole = patient.cube(centre, self.side, extent / self.side, generator)
         image = image * uniform(generator, 0.92, 1.08) + uniform(generator, -15, 15)
         if chance(generator, 0.5):
             image = image + uniform(generator, 2, 15) * torch.randn(image.shape, generator=generator)
@@ -120,11 +146,11 @@ class Samples(IterableDataset[Sample]):
             image = image + uniform(generator, 5, 25) * smooth_field(self.side, 4, generator)
         if chance(generator, 0.25):  # more or less contrast of the mass against what surrounds it
             image = image + uniform(generator, -25, 40) * truth
-        return image, (truth > 0.5).float(), inside, extent / self.side * zoom
+        return image, (truth * inside > 0.5).float(), inside, extent / self.side * zoom, whole
 
     def _synthetic(
         self, generator: Generator, clicked: bool, implanted: bool
-    ) -> tuple[Tensor, Tensor, Tensor, float]:
+    ) -> tuple[Tensor, Tensor, Tensor, float, float]:
         side = self.side
         diameter = math.exp(uniform(generator, math.log(3.0), math.log(200.0 if not implanted else 90.0)))
         least, most = (0.25, 7.0) if clicked else (0.9, 3.5)
@@ -134,7 +160,7 @@ class Samples(IterableDataset[Sample]):
         inside = torch.ones((side,) * 3)
         if implanted:
             chosen = self.backgrounds[int(torch.randint(len(self.backgrounds), (1,), generator=generator))]
-            image, _, inside = chosen.cube(chosen.random_place(generator, in_lesion=False), side, cell, generator)
+            image, _, inside, _ = chosen.cube(chosen.random_place(generator, in_lesion=False), side, cell, generator)
             organs = None
             thickness = min(thickness, 3.0)
         else:
@@ -168,17 +194,32 @@ class Samples(IterableDataset[Sample]):
         else:
             image = scenes.scan(image, cell, thickness, generator)
             truth = scenes.slices(occupancy, cell, thickness)
-        if not implanted and chance(generator, 0.3):  # the volume ends here
-            cut = int(uniform(generator, side * 0.55, side))
-            axis = int(uniform(generator, 0, 3))
-            inside.narrow(axis, cut, side - cut).zero_()
-            truth = truth * inside
-        return image, (truth > 0.5).float(), inside, cell
+        if chance(generator, 0.45):
+            inside = inside * _crop(centre, diameter, coordinates, generator)
+        truth = truth * inside
+        truth = (truth > 0.5).float()
+        whole = MEAN_FILLING * (diameter / cell) ** 3 if _reaches_a_face(truth) else 0.0
+        return image, truth, inside, cell, whole
 
 
 def _surroundings(occupancy: Tensor) -> Tensor:
     """The lesion and two cells around it."""
     return torch.from_numpy(ndimage.binary_dilation(occupancy.numpy() >= 0.1, iterations=2))
+
+
+def _crop(centre: Tensor, diameter: float, coordinates: Tensor, generator: Generator) -> Tensor:
+    """1 in a box around a lesion, as a client sends it or as a scan ends; it may cut a little of the lesion off."""
+    inside = torch.ones(coordinates.shape[1:])
+    for axis in range(3):
+        for sign in (-1.0, 1.0):
+            if chance(generator, 0.7):
+                reach = diameter * uniform(generator, 0.3, 0.6) + uniform(generator, 2.0, 60.0)
+                inside = inside * (sign * (coordinates[axis] - centre[axis]) < reach)
+    return inside
+
+
+def _reaches_a_face(truth: Tensor) -> bool:
+    return any(bool(truth.select(axis, end).any()) for axis in range(3) for end in (0, -1))
 
 
 def _index(position: Tensor, side: int, cell: float) -> tuple[int, int, int]:

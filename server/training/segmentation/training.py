@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
 import torch.nn.functional as functional
 from safetensors.torch import load_file
 from torch import Generator, Tensor, distributed, nn
 from torch.utils.data import DataLoader
 
-from imeasure_server.segmentation.network.architecture import build_network
+from imeasure_server.segmentation.network.architecture import build_network, quality_logits
 from imeasure_server.segmentation.network.encoding import encode
 from imeasure_server.segmentation.network.weights import save_weights
 from segmentation.interaction import correct
@@ -27,6 +26,7 @@ CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "promptable.safetensors"
 LOG_EVERY = 50
 SAVE_EVERY = 250
+QUALITY_WEIGHT = 0.3
 
 
 @dataclass(frozen=True)
@@ -194,14 +194,16 @@ def _rounds(
     device = place.device
     truth = torch.stack([sample.truth for sample in batch])[:, None].to(device)
     inside = torch.stack([sample.inside for sample in batch])[:, None].to(device)
+    whole = torch.tensor([sample.whole for sample in batch], device=device)
     scores = []
     for turn in range(rounds):
         encoded = torch.stack([encode(s.image, s.inside, s.maps, s.cell) for s in batch])
         encoded = encoded.to(device, memory_format=torch.channels_last_3d)
         with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16):
-            logits = network(encoded)
-        logits = logits.float()
+            output = network(encoded)
+        logits = output[:, :1].float()
         loss, overlap = _loss(logits, truth, inside)
+        loss = loss + QUALITY_WEIGHT * _quality_loss(output, truth, inside, whole)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if place.count > 1:
@@ -228,6 +230,15 @@ def _loss(logits: Tensor, truth: Tensor, inside: Tensor) -> tuple[Tensor, float]
         mask = (logits > 0).float() * inside
         overlap = float((2.0 * (mask * truth).sum(axes) / (mask.sum(axes) + truth.sum(axes)).clamp(min=1.0)).mean())
     return (soft + entropy).mean(), overlap
+
+
+def _quality_loss(output: Tensor, truth: Tensor, inside: Tensor, whole: Tensor) -> Tensor:
+    """Cross entropy of the expected Dice against the Dice that the answer has with the whole object."""
+    with torch.no_grad():
+        mask = (output[:, :1].float() > 0) * inside
+        shared = (mask * truth).sum((1, 2, 3, 4))
+        dice = 2.0 * shared / (mask.sum((1, 2, 3, 4)) + whole).clamp(min=1.0)
+    return functional.binary_cross_entropy_with_logits(quality_logits(output), dice)
 
 
 def _batches(samples: Samples, size: int, workers: int) -> Iterator[list[Sample]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from monai.networks.nets.unet import UNet
-from torch import nn
+from torch import Tensor, nn
 
 from imeasure_server.segmentation.network.encoding import CHANNELS
 
@@ -21,7 +21,13 @@ weights is garbage now and then where that level has 2 cells a side (torch 2.13)
 def build_network() -> nn.Module:
     """An untrained residual U-Net (Kerfoot et al., "Left-Ventricle Quantification Using Residual U-Net", 2018).
 
-    Input (n, CHANNELS, x, y, z), sides multiples of ``SIDE_MULTIPLE``; output (n, 1, x, y, z) logits: positive inside the object.
+    Input (n, CHANNELS, x, y, z), sides multiples of ``SIDE_MULTIPLE``; output (n, 2, x, y, z): log odds of being the
+    object, and a map whose mean says how good the answer is (``quality_logits``).
     """
     options: dict[str, Any] = {"norm": ("INSTANCE", {"affine": True}), "num_res_units": 2}
-    return UNet(3, CHANNELS, 1, channels=FEATURES, strides=(2,) * (len(FEATURES) - 1), **options)
+    return UNet(3, CHANNELS, 2, channels=FEATURES, strides=(2,) * (len(FEATURES) - 1), **options)
+
+
+def quality_logits(output: Tensor) -> Tensor:
+    """(n,) logits of the Dice that each answer is expected to have with the whole object, also beyond the cube."""
+    return output[:, 1].float().mean((1, 2, 3))

@@ -97,6 +97,11 @@ def _weights(positions: FloatArray, voxels: npt.NDArray[np.int_], sigma: float) 
     return np.asarray(weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12), dtype=np.float32)
 
 
+def interpolation(index: FloatArray, count: int) -> Float32Array:
+    """(n, count) weights of linear interpolation at continuous indices, each within 0 to ``count`` - 1."""
+    return _weights(index, np.arange(count), 0.0)
+
+
 def _apply(matrices: list[Float32Array], values: Float32Array) -> Float32Array:
     # The axis that shrinks most comes first: less is left to do for the others.
     for axis in sorted(range(3), key=lambda a: matrices[a].shape[0] / max(1, matrices[a].shape[1])):
