@@ -26,6 +26,8 @@ from segmentation.real_volumes import Volumes
 
 CLICKED_SHARE = 0.45
 """Of the samples that show what one click shows: a cube of any size with the click in its middle."""
+LEAST_CELLS = 12
+"""Of a lesion that other prompts than a click are made for."""
 NOTHING_SHARE = 0.03
 """Of the samples without an object."""
 MEAN_FILLING = 0.275
@@ -93,9 +95,10 @@ class Samples(IterableDataset[Sample]):
             made = self._synthetic(generator, clicked, implanted=kind < self.real_share + self.implanted_share)
         image, truth, inside, cell, whole = made
         middle = (self.side // 2,) * 3
-        clicked = clicked and bool(truth[middle])
+        too_small = not bool(truth.any())  # for these cells: another cube shows it
+        clicked = clicked and (too_small or bool(truth[middle]))
         truth = _one_part(truth, middle if clicked else None)
-        if float(truth.sum()) < (3 if clicked else 12):
+        if not clicked and float(truth.sum()) < LEAST_CELLS:
             return None
         if chance(generator, 0.12):
             image = scenes.other_modality(image, generator)
@@ -155,6 +158,8 @@ class Samples(IterableDataset[Sample]):
         diameter = math.exp(uniform(generator, math.log(3.0), math.log(200.0 if not implanted else 90.0)))
         least, most = (0.25, 7.0) if clicked else (0.9, 3.5)
         extent = max(diameter, 5.0) * math.exp(uniform(generator, math.log(least), math.log(most)))
+        if clicked and chance(generator, 0.35):  # whatever the size, as one click is looked at
+            extent = max(0.25 * diameter, math.exp(uniform(generator, math.log(16.0), math.log(300.0))))
         cell = max(extent / side, 0.25)
         thickness = math.exp(uniform(generator, math.log(0.5), math.log(7.0)))
         inside = torch.ones((side,) * 3)
@@ -198,7 +203,7 @@ class Samples(IterableDataset[Sample]):
             inside = inside * _crop(centre, diameter, coordinates, generator)
         truth = truth * inside
         truth = (truth > 0.5).float()
-        whole = MEAN_FILLING * (diameter / cell) ** 3 if _reaches_a_face(truth) else 0.0
+        whole = MEAN_FILLING * (diameter / cell) ** 3 if _reaches_a_face(truth) else float(occupancy.sum())
         return image, truth, inside, cell, whole
 
 

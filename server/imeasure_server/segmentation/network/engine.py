@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy import ndimage
 
 from imeasure_server.imaging.volume import BoolArray, Volume
@@ -46,6 +47,7 @@ class NetworkEngine:
     Args:
         device: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         weights: folder of the weights and their hashes.
+        precision: to compute in; None for the fastest on the device.
 
     Raises:
         WeightsError: the weights are missing or broken.
@@ -53,9 +55,10 @@ class NetworkEngine:
 
     name = "network"
 
-    def __init__(self, device: str = "cpu", weights: Path = WEIGHTS) -> None:
+    def __init__(self, device: str = "cpu", weights: Path = WEIGHTS, precision: torch.dtype | None = None) -> None:
         self.device = device
-        self._predictor = Predictor(load_network(weights), device)
+        self._predictor = Predictor(load_network(weights), device, precision)
+        log.info("The network computes in %s on %s.", self._predictor.precision, device)
 
     def segment(self, volume: Volume, prompts: Prompts, cancellation: Cancellation | None = None) -> BoolArray:
         """Segment one object; see ``SegmentationEngine.segment``."""
