@@ -36,18 +36,29 @@ def first_click(truth: Mask, spacing: ArrayLike, order: int = 0) -> PointPrompt:
 
 
 def extreme_points(truth: Mask, spacing: ArrayLike) -> tuple[Point, Point]:
-    """The ends (voxel centres) of the longest axis on the slice where the lesion's area is largest."""
+    """The ends (voxel centres) of the longest axis on the slice where the lesion's area is largest.
+
+    Where it has several components there, the axis lies in one of them, as it does when they are measured.
+    """
     k = int(np.argmax(truth.sum(axis=(0, 1))))
     area = truth[:, :, k]
+    components, count = ndimage.label(area, np.ones((3, 3)))
     outline = np.argwhere(area & ~ndimage.binary_erosion(area))
-    scaled = outline * np.asarray(spacing, float)[:2]
+    ends = [_farthest(outline[components[tuple(outline.T)] == number], spacing) for number in range(1, count + 1)]
+    _, first, second = max(ends, key=lambda end: end[0])
+    return _point((*first, k)), _point((*second, k))
+
+
+def _farthest(points: NDArray[np.int_], spacing: ArrayLike) -> tuple[float, NDArray[np.int_], NDArray[np.int_]]:
+    """The greatest distance in mm between two of the points (n, 2) in voxels, and those two."""
+    scaled = points * np.asarray(spacing, float)[:2]
     distances = np.linalg.norm(scaled[:, None] - scaled[None], axis=-1)
     i, j = np.unravel_index(int(np.argmax(distances)), distances.shape)
-    return _point((*outline[i], k)), _point((*outline[j], k))
+    return float(distances[i, j]), points[i], points[j]
 
 
 def correction(mask: Mask, truth: Mask, spacing: ArrayLike, order: int) -> PointPrompt | None:
-    """The click that corrects a mask: deepest in the wrong region, positive where the mask missed the lesion.
+    """The click that corrects a mask: the deepest voxel of all that is wrong, positive where it misses the lesion.
 
     Returns:
         The click, or None when the mask is the truth.
@@ -55,11 +66,6 @@ def correction(mask: Mask, truth: Mask, spacing: ArrayLike, order: int) -> Point
     wrong = np.asarray(mask, bool) ^ np.asarray(truth, bool)
     if not wrong.any():
         return None
-    missed, extra = truth & ~mask, mask & ~truth
-    candidates = []
-    for region, positive in ((missed, True), (extra, False)):
-        if region.any():
-            depth = ndimage.distance_transform_edt(np.pad(region, 1), sampling=np.asarray(spacing, float))
-            candidates.append((float(depth.max()), positive, region))
-    _, positive, region = max(candidates, key=lambda item: (item[0], item[1]))
-    return PointPrompt(deepest_voxel(region, spacing), positive, order)
+    position = deepest_voxel(wrong, spacing)
+    x, y, z = (int(value) for value in position)
+    return PointPrompt(position, bool(truth[x, y, z]), order)
