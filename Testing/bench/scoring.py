@@ -16,7 +16,7 @@ TOLERANCE = 2.0  # mm, of the normalised surface Dice
 
 @dataclass(frozen=True)
 class Scores:
-    """One mask against the truth. An empty mask has no distances and no axes: None.
+    """One mask against the truth. An empty mask has axes of 0 mm and no distances: None.
 
     Attributes:
         dice: 0 to 1.
@@ -33,10 +33,10 @@ class Scores:
     surface_dice: float
     hd95: float | None
     volume_error: float
-    long_axis_error: float | None
-    long_axis_share: float | None
-    short_axis_error: float | None
-    short_axis_share: float | None
+    long_axis_error: float
+    long_axis_share: float
+    short_axis_error: float
+    short_axis_share: float
 
 
 def dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
@@ -48,12 +48,13 @@ def dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
 def score(mask: NDArray[np.bool_], truth: NDArray[np.bool_], geometry: Geometry) -> Scores:
     """All figures of one mask; both arrays (x, y, z) on the same geometry, the truth not empty."""
     volume_error = float(mask.sum()) / float(truth.sum()) - 1.0
+    true = _axes(truth, geometry)
     if not mask.any():
-        return Scores(0.0, 0.0, None, volume_error, None, None, None, None)
+        return Scores(0.0, 0.0, None, volume_error, -true[0], 1.0, -true[1], 1.0)
     there, back = surface_distances(mask, truth, geometry.spacing)
     near = int((there <= TOLERANCE).sum()) + int((back <= TOLERANCE).sum())
     hd95 = float(max(np.percentile(there, 95), np.percentile(back, 95)))
-    own, true = _axes(mask, geometry), _axes(truth, geometry)
+    own = _axes(mask, geometry)
     long_error, short_error = own[0] - true[0], own[1] - true[1]
     return Scores(
         dice(mask, truth),
