@@ -55,11 +55,11 @@ test-slicer: $(VENV)/.dev ## the Slicer tests in a desktop Slicer: SLICER=/path/
 test-package: $(VENV)/.dev ## build, ctest and package the extension: SLICER=/path/to/Slicer SLICER_DIR=/path/with/SlicerConfig.cmake
 	Testing/slicer/build_extension.sh
 
-bench: $(VENV)/.dev ## speed and accuracy, as Markdown and JSON in bench-output/
-	PYTHONPATH=Testing $(BIN)/python -m bench --output bench-output
+bench: $(VENV)/.dev ## speed, and accuracy in short, as Markdown and JSON in bench-output/
+	PYTHONPATH=Testing:server:IMeasure $(BIN)/python -m bench --output bench-output
 
-bench-accuracy: $(VENV)/.dev ## every method on the same cases and clicks, in bench-output/accuracy/ (part of it: ARGS="--set sts")
-	PYTHONPATH=Testing:server $(BIN)/python -m bench.comparison --output bench-output/accuracy $(ARGS)
+bench-accuracy: $(VENV)/.dev ## every method on the same cases and clicks, with pictures, in bench-output/accuracy/ (hours; part: ARGS="--set sts")
+	PYTHONPATH=Testing:server:IMeasure $(BIN)/python -m bench.comparison --output bench-output/accuracy $(ARGS)
 
 train: $(VENV)/.dev ## make anew what was fitted to data (server/training)
 	PYTHONPATH=Testing $(BIN)/python server/training/fit_candidate_quality.py

@@ -12,7 +12,7 @@ import pytest
 from bench import comparison, method_table
 from bench.accuracy_report import page, summary
 from bench.cases import PHANTOMS, SETS, Case, Source, sources
-from bench.classical_methods import confidence_connected, histogram_cut, random_walk
+from bench.classical_methods import confidence_connected, grow_cut, histogram_cut, random_walk
 from bench.comparison import Task, compare, key_of, measure
 from bench.contact_sheets import draw_sheets
 from bench.fingerprints import imported_sources, source_hash
@@ -220,6 +220,14 @@ def test_classical_methods_find_what_is_bright_and_plain(method: Method) -> None
     noise = np.random.default_rng(3).normal(0, 6, GEOMETRY.shape)
     volume = Volume((80 * truth + noise).astype(np.int16), GEOMETRY)
     mask = method(volume, Prompts(points=(first_click(truth, SPACING),)))
+    assert score(mask, truth, GEOMETRY).dice > 0.8
+
+
+def test_grow_cut_finds_what_two_points_span() -> None:
+    pytest.importorskip("slicer_core")
+    truth = block(z=(6, 16))
+    volume = Volume((80 * truth).astype(np.int16), GEOMETRY)
+    mask = grow_cut(volume, Prompts(extreme_pairs=(ExtremePair(*extreme_points(truth, SPACING)),)))
     assert score(mask, truth, GEOMETRY).dice > 0.8
 
 
