@@ -18,7 +18,7 @@ from bench.store import write_whole
 BENCHES = ("latency", "measurement", "accuracy")
 METHODS = ("network", "classical engine", "sphere", "ConfidenceConnected")
 SETS = ("sts", "nodules", "phantoms")
-CASES = 4  # of each set, spread over its sizes; all of them: make bench-accuracy
+CASES = 4  # of each set; all of them: make bench-accuracy
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from bench.accuracy_report import page, summary
-from bench.cases import SETS, Case, Source, source_of, sources
+from bench.cases import SETS, Case, Source, some, source_of, sources
 from bench.fingerprints import REPOSITORY, source_hash
 from bench.method_table import METHODS
 from bench.methods import Method, Unavailable
@@ -83,7 +83,7 @@ def compare(
         The figures of the methods and cases that were asked for. The files hold all that the folder has.
     """
     methods = list(methods)
-    chosen = [source for kind in sets for source in sources(kind, data)[:limit]]
+    chosen = [source for kind in sets for source in some(sources(kind, data), limit)]
     wanted = [
         Task(method, source.name, key_of(method, source), output, data) for source in chosen for method in methods
     ]
@@ -214,7 +214,7 @@ def options_of(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("IMEASURE_DATA", "../shared/data")))
     parser.add_argument("--method", action="append", choices=list(METHODS), dest="methods")
     parser.add_argument("--set", action="append", choices=list(SETS), dest="sets")
-    parser.add_argument("--limit", type=int, help="cases of each set")
+    parser.add_argument("--limit", type=int, help="so many cases of each set, spread over it")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="0: in this process")
     return parser
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench.cases import SETS, Case, Source, source_of, sources
+from bench.cases import SETS, Case, Source, some, source_of, sources
 from bench.comparison import key_of, options_of
 from bench.method_table import METHODS
 from bench.processes import WorkerDied, spread
@@ -107,7 +107,7 @@ def draw_sheets(
     output: Path, data: Path, sets: Iterable[str] = tuple(SETS), limit: int | None = None, processes: int = 0
 ) -> None:
     """Draw the sheets that are missing or older than their answers, to ``sheets/`` in ``output``."""
-    tasks = [SheetTask(source.name, output, data) for kind in sets for source in sources(kind, data)[:limit]]
+    tasks = [SheetTask(source.name, output, data) for kind in sets for source in some(sources(kind, data), limit)]
     drawn = 0
     for task, count in spread(draw_case, tasks, processes):
         if isinstance(count, WorkerDied):
