@@ -95,6 +95,8 @@ class Samples(IterableDataset[Sample]):
             made = self._synthetic(generator, clicked, implanted=kind < self.real_share + self.implanted_share)
         image, truth, inside, cell, whole = made
         middle = (self.side // 2,) * 3
+        if clicked and not bool(inside[middle]):  # nobody can click beyond the image
+            return None
         too_small = not bool(truth.any())  # for these cells: another cube shows it
         clicked = clicked and (too_small or bool(truth[middle]))
         truth = _one_part(truth, middle if clicked else None)

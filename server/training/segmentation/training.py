@@ -204,6 +204,8 @@ def _rounds(
         logits = output[:, :1].float()
         loss, overlap = _loss(logits, truth, inside)
         loss = loss + QUALITY_WEIGHT * _quality_loss(output, truth, inside, whole)
+        if not bool(torch.isfinite(loss)):
+            raise ArithmeticError("The loss is no longer a number: the last checkpoint is from before that.")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if place.count > 1:
@@ -225,7 +227,7 @@ def _loss(logits: Tensor, truth: Tensor, inside: Tensor) -> tuple[Tensor, float]
     shared = (likely * truth).sum(axes)
     soft = 1.0 - (2.0 * shared + 10.0) / (likely.sum(axes) + truth.sum(axes) + 10.0)
     entropy = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none") * inside
-    entropy = entropy.sum(axes) / inside.sum(axes)
+    entropy = entropy.sum(axes) / inside.sum(axes).clamp(min=1.0)
     with torch.no_grad():
         mask = (logits > 0).float() * inside
         overlap = float((2.0 * (mask * truth).sum(axes) / (mask.sum(axes) + truth.sum(axes)).clamp(min=1.0)).mean())
