@@ -11,7 +11,7 @@ PORT ?= 8000
 export IMEASURE_DATA ?= $(abspath ../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-slicer test-package lint serve bench bench-accuracy train train-segmentation lock clean
+.PHONY: help setup setup-dev demo test test-slicer test-package lint serve bench bench-accuracy train train-segmentation train-choice lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ train: $(VENV)/.dev ## make anew what was fitted to data (server/training)
 
 train-segmentation: $(VENV)/.dev ## train the promptable network, or go on with it, in training-output/segmentation (hours)
 	PYTHONPATH=server/training:server $(BIN)/python -m segmentation --output training-output/segmentation $(ARGS)
+
+train-choice: $(VENV)/.dev ## fit how the network chooses among cube sizes, after new weights (minutes)
+	PYTHONPATH=Testing:server $(BIN)/python server/training/fit_choice.py
 
 lock: $(VENV)/.dev ## make the lock files anew
 	PATH="$(abspath $(BIN)):$$PATH" server/lock.sh

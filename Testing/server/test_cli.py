@@ -81,7 +81,7 @@ def test_help_names_every_option() -> None:
 def test_models_list() -> None:
     done = command("models", "list")
     assert done.returncode == 0
-    assert "graph-cut (default)  segmentation  " in done.stdout
+    assert "network (default)  segmentation  " in done.stdout
 
 
 def test_the_ready_line_tells_the_address(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_host_that_is_not_here() -> None:
 
 def test_an_unknown_engine() -> None:
     assert refusal(2, "serve", "--port", "0", "--device", "cpu", "--engine", "magic") == (
-        "There is no engine named 'magic'. Choose one of: graph-cut, network."
+        "There is no engine named 'magic'. Choose one of: network, graph-cut."
     )
 
 

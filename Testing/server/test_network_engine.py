@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from bench.scoring import dice
+from scipy import ndimage
 
 from imeasure_server.imaging.volume import Geometry, Volume
 from imeasure_server.models.registry import CHECKSUMS, WEIGHTS
@@ -20,7 +21,7 @@ from imeasure_server.segmentation.network.architecture import build_network
 from imeasure_server.segmentation.network.cube import Cube, box_of
 from imeasure_server.segmentation.network.encoding import CHANNELS, PromptMaps, encode
 from imeasure_server.segmentation.network.engine import NetworkEngine
-from imeasure_server.segmentation.network.evidence import change_across, only_air
+from imeasure_server.segmentation.network.evidence import LEAST_CHANGE, change_across, only_air
 from imeasure_server.segmentation.network.intensity import hounsfield_map
 from imeasure_server.segmentation.network.prompt_maps import maps_on
 from imeasure_server.segmentation.network.views import View, is_cut, mask_cube
@@ -223,14 +224,21 @@ def test_an_excluding_click_far_away_is_seen_by_the_cube() -> None:
     assert all(0 <= c < where.side for c in where.cell_of((58.0, 20.0, 10.0)))
 
 
-def test_what_changes_across_a_boundary_is_told_from_what_does_not() -> None:
-    image = np.random.default_rng(2).normal(40, 10, (32, 32, 32)).astype(np.float32)
+@pytest.mark.parametrize("grain", [0.0, 0.8, 1.5])
+def test_what_changes_across_a_boundary_is_told_from_what_does_not(grain: float) -> None:
+    noise = ndimage.gaussian_filter(np.random.default_rng(2).normal(size=(40, 40, 40)), grain)
+    image = (40 + 10 * noise / noise.std()).astype(np.float32)
     mask = np.zeros(image.shape, dtype=bool)
-    mask[10:20, 10:20, 10:20] = True
+    mask[10:26, 12:28, 9:27] = True
     everywhere = np.ones_like(mask)
-    assert change_across(image, mask, everywhere) < 0.2
-    assert change_across(image + 30 * mask, mask, everywhere) == pytest.approx(3.0, rel=0.15)
+    assert change_across(image, mask, everywhere) < LEAST_CHANGE
+    assert change_across(image + 15 * mask, mask, everywhere) > LEAST_CHANGE
+    beside = np.where(np.indices(mask.shape)[0] < 18, 300, 0) * ~mask  # bone on one side, the same tissue on the other
+    assert change_across((image + beside + 10 * mask).astype(np.float32), mask, everywhere) > LEAST_CHANGE
     assert change_across(image, everywhere, everywhere) == 0.0
+
+
+def test_air_is_told_from_lung() -> None:
     assert only_air(np.full((8, 8, 8), -1000, dtype=np.float32))
     assert not only_air(np.full((8, 8, 8), -860, dtype=np.float32))  # lung
 

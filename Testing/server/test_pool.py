@@ -278,7 +278,7 @@ def test_closing_ends_everything(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (WorkerOptions("cpu", "no-such-engine"), "no engine named 'no-such-engine'. Choose one of: graph-cut"),
+        (WorkerOptions("cpu", "no-such-engine"), "no engine named 'no-such-engine'. Choose one of: network, graph-cut"),
         (WorkerOptions("cuda:99"), "cuda:99 is not available"),
     ],
 )

@@ -25,10 +25,10 @@ def _network(device: str) -> SegmentationEngine:
         return GraphCutEngine(device)
 
 
-_FACTORIES: dict[str, Callable[[str], SegmentationEngine]] = {GraphCutEngine.name: GraphCutEngine, NETWORK: _network}
+_FACTORIES: dict[str, Callable[[str], SegmentationEngine]] = {NETWORK: _network, GraphCutEngine.name: GraphCutEngine}
 
 ENGINE_NAMES: tuple[str, ...] = tuple(_FACTORIES)
-DEFAULT_ENGINE: str = GraphCutEngine.name
+DEFAULT_ENGINE: str = NETWORK
 
 
 def create_engine(name: str, device: str) -> SegmentationEngine:

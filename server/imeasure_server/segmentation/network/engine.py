@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from imeasure_server.imaging.volume import BoolArray, Volume
+from imeasure_server.imaging.volume import BoolArray, FloatArray, Volume
 from imeasure_server.models.registry import WEIGHTS
 from imeasure_server.segmentation.binding import bind, check_prompts, new_edits
 from imeasure_server.segmentation.engine import Cancellation, EmptySegmentationError, SegmentationCancelled
-from imeasure_server.segmentation.network.cube import Cube
+from imeasure_server.segmentation.network.choice import Candidate, candidate_of, described, expected_dice
+from imeasure_server.segmentation.network.cube import Cube, Float32Array
 from imeasure_server.segmentation.network.evidence import LEAST_CHANGE, change_across, only_air
-from imeasure_server.segmentation.network.inference import Answer, Predictor
+from imeasure_server.segmentation.network.inference import Predictor
 from imeasure_server.segmentation.network.views import (
     BOX_ROOM,
     View,
@@ -82,11 +83,18 @@ class NetworkEngine:
         """The object at the resolution of a cube that may be far too large for it."""
         if tell_size(prompts):
             return self._seen(view, sized_cube(view, prompts), prompts, None)
-        cubes = click_cubes(view, prompts)
-        if view.is_ct and only_air(view.image(cubes[0])):
+        candidates, figures = self.candidates(view, prompts)
+        if view.is_ct and only_air(view.image(candidates[0].answer.cube)):
             raise EmptySegmentationError("There is only air: click inside the lesion.")
-        best = max(self._predictor.look(view, cubes, prompts, None), key=lambda answer: answer.quality)
-        return _asked(_mask(view, best), prompts)
+        best = candidates[int(expected_dice(figures).argmax())].answer
+        return _asked(mask_of(view, best.cube, best.odds), prompts)
+
+    def candidates(self, view: View, prompts: Prompts) -> tuple[list[Candidate], FloatArray]:
+        """What cubes of several sizes around positive clicks show, smallest first, and their figures (``choice``)."""
+        answers = self._predictor.look(view, click_cubes(view, prompts), prompts, None)
+        clicks = [point.position for point in prompts.points if point.positive]
+        candidates = [candidate_of(answer, clicks) for answer in answers]
+        return candidates, described(candidates, [view.image(answer.cube) for answer in answers])
 
     def _looked_again(
         self, view: View, mask: BoolArray, prompts: Prompts, cancellation: Cancellation | None
@@ -104,13 +112,14 @@ class NetworkEngine:
 
     def _seen(self, view: View, cube: Cube, prompts: Prompts, previous: BoolArray | None) -> BoolArray:
         """What the prompts ask for on one cube."""
-        return _asked(_mask(view, self._predictor.look(view, [cube], prompts, previous, MIRRORINGS)[0]), prompts)
+        odds = self._predictor.look(view, [cube], prompts, previous, MIRRORINGS)[0].odds
+        return _asked(mask_of(view, cube, odds), prompts)
 
 
-def _mask(view: View, answer: Answer) -> BoolArray:
-    """An answer at the volume's voxels."""
+def mask_of(view: View, cube: Cube, odds: Float32Array) -> BoolArray:
+    """The voxels of the volume whose log odds are positive."""
     result = np.zeros(view.shape, dtype=bool)
-    block, values = answer.cube.to_volume(answer.odds)
+    block, values = cube.to_volume(odds)
     result[block] = values > 0
     return result
 
@@ -119,7 +128,8 @@ def _shows(view: View, mask: BoolArray, prompts: Prompts) -> bool:
     """Whether the image changes where the mask ends."""
     cube = mask_cube(view, mask, prompts)
     seen = np.asarray(cube.sample(mask) > 0.5)
-    return change_across(view.image(cube), seen, cube.inside() > 0) >= LEAST_CHANGE
+    voxel = float(view.spacing.prod()) ** (1 / 3) / cube.cell
+    return change_across(view.image(cube), seen, cube.inside() > 0, voxel) >= LEAST_CHANGE
 
 
 def _asked(mask: BoolArray, prompts: Prompts) -> BoolArray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from scipy import ndimage
 
@@ -9,8 +11,9 @@ from imeasure_server.imaging.volume import BoolArray
 from imeasure_server.segmentation.network.cube import Float32Array
 
 AIR = -930.0  # HU: the brightest that surely holds no tissue
-SHELL = 2  # cells on each side of the boundary
-LEAST_CHANGE = 0.35  # across the boundary, in standard deviations of what lies on either side of it
+LAYER = 2  # cells, at least
+NEARBY = 2.0  # cells over which each layer is averaged
+LEAST_CHANGE = 1.6
 
 
 def only_air(image: Float32Array) -> bool:
@@ -24,23 +27,44 @@ def only_air(image: Float32Array) -> bool:
     return float(np.median(around)) < AIR
 
 
-def change_across(image: Float32Array, mask: BoolArray, known: BoolArray) -> float:
-    """How much the image changes across a mask's boundary.
+def change_across(image: Float32Array, mask: BoolArray, known: BoolArray, voxel: float = 1.0) -> float:
+    """How much the image changes across a mask's boundary, against the change beside it.
+
+    Layers of cells along the boundary are compared with their neighbours place by place: the two on either side of the
+    boundary, the two just inside and the two just outside of it. Chance changes all of them alike.
 
     Args:
         image: (x, y, z) intensities.
         mask: (x, y, z).
         known: (x, y, z) where the image is; what lies beyond it is no evidence.
+        voxel: edge of the image's own voxels, in cells: a boundary is not sharper than that.
 
     Returns:
-        Difference of the means of the two layers along the boundary, in their standard deviations; 0 when one of the
-        layers is empty.
+        Median change across the boundary as a multiple of the lesser of the other two; 0 when it cannot be told.
     """
-    layer = ndimage.generate_binary_structure(3, 1)
-    inner = mask & ~ndimage.binary_erosion(mask, layer, iterations=SHELL, border_value=1) & known
-    outer = ndimage.binary_dilation(mask, layer, iterations=SHELL) & ~mask & known
-    if not inner.any() or not outer.any():
+    depth = np.where(mask, ndimage.distance_transform_edt(mask), -ndimage.distance_transform_edt(~mask) + 1.0)
+    layer = max(LAYER, round(voxel))
+    edges = (2 * layer, layer, 0, -layer, -2 * layer)
+    layers = [(depth > low) & (depth <= high) & known for high, low in itertools.pairwise(edges)]
+    means = [_local_mean(image, cells) for cells in layers]
+    inside, across, outside = (_median_change(first, second) for first, second in itertools.pairwise(means))
+    beside = [value for value in (inside, outside) if value is not None]
+    if across is None or not beside:
         return 0.0
-    inside, outside = image[inner], image[outer]
-    spread = float(np.sqrt((inside.var() + outside.var()) / 2.0))
-    return abs(float(inside.mean() - outside.mean())) / max(spread, 1e-6)
+    return across / max(min(beside), 1e-6)
+
+
+Local = tuple[Float32Array, Float32Array]
+
+
+def _local_mean(image: Float32Array, layer: BoolArray) -> Local:
+    """Mean of a layer's cells around each place, and how many of them there are."""
+    weight = ndimage.gaussian_filter(layer.astype(np.float32), NEARBY, truncate=2.0)
+    total = ndimage.gaussian_filter(np.where(layer, image, np.float32(0.0)), NEARBY, truncate=2.0)
+    return total / np.maximum(weight, np.float32(1e-4)), weight
+
+
+def _median_change(first: Local, second: Local) -> float | None:
+    """Median difference where both layers are near; None when that is nowhere."""
+    near = (first[1] > 0.05) & (second[1] > 0.05)
+    return float(np.median(np.abs(first[0][near] - second[0][near]))) if near.any() else None
