@@ -31,7 +31,7 @@ from imeasure_server.api.seg_request import SegRequest, parse_request
 from imeasure_server.segmentation.engines import DEFAULT_ENGINE, create_engine
 from phantoms import LesionPhantom, first_click, make_lesion_phantom
 
-SIZES = {"128×128×32": (128, 128, 32), "192×192×64": (192, 192, 64)}
+SIZES = {"128×128×32": (128, 128, 32), "192×192×64": (192, 192, 64), "256×256×64": (256, 256, 64)}
 REPEATS = 20
 STARTS = 3
 CLIENTS = (1, 2, 4, 8)
@@ -95,7 +95,8 @@ def markdown(result: Figures) -> str:
         f"Receive + parse + measure + encode at 128×128×32: {_pair(own)} ms (goal ≤ 30); goal of the overhead: 1.10 ×.",
         "",
         f"From start to healthy: {result['start']['healthy']:.1f} s (median of {STARTS}, goal ≤ 6 s).",
-        f"Resident memory: server {result['memory']['server']:.0f} MiB, worker {result['memory']['worker']:.0f} MiB.",
+        f"Resident memory: server {result['memory']['server']:.0f} MiB, worker {result['memory']['worker']:.0f} MiB; "
+        f"at most {result['memory']['peak']:.0f} MiB together (goal ≤ 1536).",
         "",
         "| clients | requests/s | request, median / p95 ms | `GET /` meanwhile, median / p95 / max ms |",
         "|---|---|---|---|",
@@ -182,10 +183,16 @@ def _server_timing(response: httpx.Response) -> dict[str, float]:
 
 
 def _memory(server: ServerProcess) -> Figures:
-    """Resident MiB of the server and its worker."""
-    process = psutil.Process(server.process.pid)
-    worker = max(child.memory_info().rss for child in process.children())
-    return {"server": process.memory_info().rss / 2**20, "worker": worker / 2**20}
+    """Resident MiB of the server and its worker: now, and the most so far, of both together."""
+    processes = [psutil.Process(server.process.pid), *psutil.Process(server.process.pid).children()]
+    resident = [process.memory_info().rss / 2**20 for process in processes]
+    return {"server": resident[0], "worker": max(resident[1:]), "peak": sum(_peak(p.pid) for p in processes)}
+
+
+def _peak(pid: int) -> float:
+    """The most MiB that a process has had (Linux: ``VmHWM``)."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 2**10
 
 
 def _throughput(server: ServerProcess, clients: int) -> Figures:

@@ -21,8 +21,9 @@ from bench.scoring import dice
 from imeasure_server.imaging.volume import BoolArray, FloatArray, Volume
 from imeasure_server.segmentation import quality
 from imeasure_server.segmentation.candidates import Candidate
-from imeasure_server.segmentation.classical import search, usable
+from imeasure_server.segmentation.classical import search
 from imeasure_server.segmentation.prompts import PointPrompt, Prompts
+from imeasure_server.segmentation.usable_image import usable
 from phantoms import first_click
 from phantoms.suite import suite_member
 

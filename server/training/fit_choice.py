@@ -13,9 +13,13 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import torch
 from bench.real_cases import sts_cases
 from bench.scoring import dice
 
@@ -39,9 +43,10 @@ Row = tuple[str, FloatArray, float]
 
 def main() -> None:
     """Collect, fit, report by cross-validation over cases, write the table."""
-    engine = NetworkEngine()
-    groups = [_rows(engine, name, volume, truth) for name, volume, truth in _cases()]
-    rows = [row for group in groups for row in group]
+    with ProcessPoolExecutor(
+        os.cpu_count(), get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as processes:
+        rows = [row for group in processes.map(_rows, _cases()) for row in group]
     names = np.array([row[0] for row in rows])
     features = np.array([row[1] for row in rows])
     reached = np.array([row[2] for row in rows])
@@ -86,8 +91,14 @@ def _cut(volume: Volume, truth: BoolArray, rng: np.random.Generator) -> tuple[Vo
     return Volume(np.ascontiguousarray(volume.array[box]), geometry), truth[box]
 
 
-def _rows(engine: NetworkEngine, name: str, volume: Volume, truth: BoolArray) -> list[Row]:
-    view = View(volume)
+@cache
+def _engine() -> NetworkEngine:
+    return NetworkEngine()
+
+
+def _rows(case: tuple[str, Volume, BoolArray]) -> list[Row]:
+    name, volume, truth = case
+    engine, view = _engine(), View(volume)
     deepest = first_click(truth, view.spacing)
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     radius = (3 * truth.sum() * volume.geometry.voxel_volume / (4 * np.pi)) ** (1 / 3)

@@ -19,7 +19,7 @@ from imeasure_server.segmentation.strokes import stroke_mask
 
 Block = tuple[slice, slice, slice]
 
-LOCALITY = 3.0  # an edit reaches at most this many times its depth from its click
+LOCALITY = 6.0  # an edit reaches at most this many times its depth from its click
 LEAST_VOXELS = 1.5  # the least depth, in voxels
 DETACHED = 1.5  # a click farther from the mask than so many of its radii is another part
 CORE = 0.5  # share of the depth that a click decides alone

@@ -27,9 +27,9 @@ from imeasure_server.segmentation.prompt_evidence import evidence_on, hypotheses
 from imeasure_server.segmentation.prompts import PointPrompt, Prompts
 from imeasure_server.segmentation.quality import boundary_change, features_of, predicted_overlap
 from imeasure_server.segmentation.refinement import refine
+from imeasure_server.segmentation.usable_image import usable
 
 FINENESS = 6.0  # samples per radius in the search
-NOISE_FLOOR = 1e-3  # of the image's range: differences below it mean nothing
 LEAST_QUALITY = 0.3  # below it, one click has found nothing
 DOUBTFUL_QUALITY = 0.55  # below it, boundary and intensities must set the object apart
 LEAST_SEPARATION = 0.65
@@ -133,26 +133,6 @@ def pick(candidates: list[Candidate | None]) -> Candidate | None:
     if best[0] < DOUBTFUL_QUALITY and unclear:
         return None
     return best[2]
-
-
-def usable(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
-    """The image without NaN and infinities, and the smallest intensity difference that means something.
-
-    Raises:
-        EmptySegmentationError: the image has one intensity only.
-    """
-    if np.issubdtype(array.dtype, np.floating):
-        finite = np.isfinite(array)
-        if not finite.all():
-            lowest = float(array[finite].min()) if finite.any() else 0.0
-            array = np.where(finite, array, np.asarray(lowest, dtype=array.dtype))
-    # A few thousand voxels tell the range, whatever the size of the volume.
-    sample = np.asarray(array[tuple(slice(None, None, max(1, n // 40)) for n in array.shape)], dtype=np.float64)
-    lower, upper = np.percentile(sample, (1, 99))
-    extent = float(upper - lower) or float(array.max()) - float(array.min())
-    if extent <= 0:
-        raise EmptySegmentationError("The image has the same intensity everywhere: there is nothing to segment.")
-    return array, NOISE_FLOOR * extent
 
 
 def _check(cancellation: Cancellation | None) -> None:

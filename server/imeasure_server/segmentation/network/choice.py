@@ -27,6 +27,8 @@ NAMES = (
     "cut",  # the mask reaches the cube's face where the volume goes on
     "larger",  # Dice with the answer on the next larger cube
     "smaller",  # and on the next smaller one
+    "larger 2",  # and on the ones beyond these
+    "smaller 2",
     "size",  # log of the mask's equivalent radius in mm
 )
 LEAST_SHARE = 1e-6
@@ -76,8 +78,7 @@ def described(candidates: Sequence[Candidate], images: Sequence[Float32Array]) -
         [
             [
                 *_own_figures(candidate, image),
-                _agreement(candidate, candidates, index + 1),
-                _agreement(candidate, candidates, index - 1),
+                *(_agreement(candidate, candidates, index + step) for step in (1, -1, 2, -2)),
                 np.log(max(candidate.volume, 0.1) * 3 / (4 * np.pi)) / 3,
             ]
             for index, (candidate, image) in enumerate(zip(candidates, images, strict=True))
@@ -102,7 +103,8 @@ def _own_figures(candidate: Candidate, image: Float32Array) -> tuple[float, floa
     own = np.where(labels == labels[mask][0], likely, 0.0)
     clearness = 2.0 * float(likely[mask].sum()) / float(mask.sum() + own.sum())
     known = cube.inside() > 0
-    change = float(np.log1p(change_across(image, mask, known, float(cube.voxel_spacing.prod()) ** (1 / 3) / cube.cell)))
+    voxel = float(cube.voxel_spacing.prod()) ** (1 / 3) / cube.cell
+    change = float(np.log1p(change_across(image, mask, known, voxel) or 0.0))
     places = np.argwhere(mask)
     longest = int((places.max(axis=0) - places.min(axis=0)).max()) + 1
     return (

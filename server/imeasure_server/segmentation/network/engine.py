@@ -2,7 +2,8 @@
 
 Where the first prompts do not say how big the object is, cubes of several sizes are looked at and weighed
 (``scales.py``). A second pass on a cube that fits the mask places the boundary; the cube grows while the mask reaches
-its faces. Corrections are one pass around the mask; what they may change is decided by ``binding.py``.
+its faces. Corrections are a pass around the mask, joined with the classical engine's local edit; what they may change
+is decided by ``binding.py``.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from scipy import ndimage
 
 from imeasure_server.imaging.volume import BoolArray, FloatArray, Volume
 from imeasure_server.models.registry import WEIGHTS
-from imeasure_server.segmentation.binding import bind, check_prompts, new_edits
+from imeasure_server.segmentation.binding import apply_edit, bind, check_prompts, new_edits
 from imeasure_server.segmentation.engine import Cancellation, EmptySegmentationError, SegmentationCancelled
+from imeasure_server.segmentation.local_edit import propose
 from imeasure_server.segmentation.network.choice import Candidate, candidate_of, described, expected_dice
 from imeasure_server.segmentation.network.cube import Cube, Float32Array
 from imeasure_server.segmentation.network.evidence import LEAST_CHANGE, change_across, only_air
@@ -68,16 +70,28 @@ class NetworkEngine:
         previous = prompts.previous_mask
         if previous is not None and previous.any():
             mask = np.asarray(previous, dtype=bool)
-            if new_edits(mask, prompts, view.spacing):
-                mask = self._looked_again(view, mask, prompts, cancellation)
-            return bind(mask, prompts, view.spacing)
+            return bind(self._corrected(view, mask, prompts, cancellation), prompts, view.spacing)
         mask = self._first(view, prompts)
         _check(cancellation)
         if mask.any():
             mask = self._looked_again(view, mask, prompts, cancellation)
-        if not mask.any() or not (tell_size(prompts) or _shows(view, mask, prompts)):
+        if not mask.any() or not (_insists(prompts) or _shows(view, mask, prompts)):
             raise EmptySegmentationError("No object was found there: click inside the lesion.")
         return bind(ndimage.binary_fill_holes(mask), prompts, view.spacing)
+
+    def _corrected(self, view: View, mask: BoolArray, prompts: Prompts, cancellation: Cancellation | None) -> BoolArray:
+        """A mask with what new prompts change in it: what the network sees, or what the image shows near the click."""
+        edits = new_edits(mask, prompts, view.spacing)
+        if not edits:
+            return mask
+        seen = self._looked_again(view, mask, prompts, cancellation)
+        for edit in edits:
+            proposal = seen[edit.block]
+            if not edit.detached:
+                near = propose(view.array, view.spacing, mask, edit, view.noise_floor)
+                proposal = proposal | near if edit.positive else proposal & near
+            mask = apply_edit(mask, edit, proposal)
+        return mask
 
     def _first(self, view: View, prompts: Prompts) -> BoolArray:
         """The object at the resolution of a cube that may be far too large for it."""
@@ -124,12 +138,18 @@ def mask_of(view: View, cube: Cube, odds: Float32Array) -> BoolArray:
     return result
 
 
+def _insists(prompts: Prompts) -> bool:
+    """Whether a person said more than one click does: then there is something, however faint."""
+    return tell_size(prompts) or sum(point.positive for point in prompts.points) > 1
+
+
 def _shows(view: View, mask: BoolArray, prompts: Prompts) -> bool:
     """Whether the image changes where the mask ends."""
     cube = mask_cube(view, mask, prompts)
     seen = np.asarray(cube.sample(mask) > 0.5)
     voxel = float(view.spacing.prod()) ** (1 / 3) / cube.cell
-    return change_across(view.image(cube), seen, cube.inside() > 0, voxel) >= LEAST_CHANGE
+    change = change_across(view.image(cube), seen, cube.inside() > 0, voxel)
+    return change is None or change >= LEAST_CHANGE
 
 
 def _asked(mask: BoolArray, prompts: Prompts) -> BoolArray:

@@ -27,7 +27,7 @@ def only_air(image: Float32Array) -> bool:
     return float(np.median(around)) < AIR
 
 
-def change_across(image: Float32Array, mask: BoolArray, known: BoolArray, voxel: float = 1.0) -> float:
+def change_across(image: Float32Array, mask: BoolArray, known: BoolArray, voxel: float = 1.0) -> float | None:
     """How much the image changes across a mask's boundary, against the change beside it.
 
     Layers of cells along the boundary are compared with their neighbours place by place: the two on either side of the
@@ -40,7 +40,8 @@ def change_across(image: Float32Array, mask: BoolArray, known: BoolArray, voxel:
         voxel: edge of the image's own voxels, in cells: a boundary is not sharper than that.
 
     Returns:
-        Median change across the boundary as a multiple of the lesser of the other two; 0 when it cannot be told.
+        Median change across the boundary as a multiple of the lesser of the other two; None when it cannot be
+        told, since the mask ends where the image ends.
     """
     depth = np.where(mask, ndimage.distance_transform_edt(mask), -ndimage.distance_transform_edt(~mask) + 1.0)
     layer = max(LAYER, round(voxel))
@@ -50,7 +51,7 @@ def change_across(image: Float32Array, mask: BoolArray, known: BoolArray, voxel:
     inside, across, outside = (_median_change(first, second) for first, second in itertools.pairwise(means))
     beside = [value for value in (inside, outside) if value is not None]
     if across is None or not beside:
-        return 0.0
+        return None
     return across / max(min(beside), 1e-6)
 
 

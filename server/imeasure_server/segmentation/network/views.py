@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from imeasure_server.imaging.volume import BoolArray, FloatArray, Volume
-from imeasure_server.segmentation.engine import EmptySegmentationError
 from imeasure_server.segmentation.network.cube import Cube, Float32Array, box_of
 from imeasure_server.segmentation.network.intensity import hounsfield_map
 from imeasure_server.segmentation.prompts import Prompts
 from imeasure_server.segmentation.strokes import stroke_mask
+from imeasure_server.segmentation.usable_image import usable
 
 SIDE = 48
 EXTENTS = (16.0, 26.0, 42.0, 68.0, 110.0, 178.0, 288.0)  # mm, of the cubes that one click is seen in
@@ -30,6 +28,7 @@ class View:
         spacing: (3,) mm.
         shape: of the volume.
         factor, offset: bring intensities to the network's range.
+        noise_floor: differences of intensity below it mean nothing.
         is_ct: whether intensities are Hounsfield units.
 
     Raises:
@@ -37,17 +36,10 @@ class View:
     """
 
     def __init__(self, volume: Volume) -> None:
-        array: npt.NDArray[Any] = volume.array
-        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            finite = np.isfinite(array)
-            lowest = float(array[finite].min()) if finite.any() else 0.0
-            array = np.where(finite, array, np.asarray(lowest, dtype=array.dtype))
-        if float(array.max()) == float(array.min()):
-            raise EmptySegmentationError("The image has the same intensity everywhere: there is nothing to segment.")
-        self.array = array
+        self.array, self.noise_floor = usable(volume.array)
         self.spacing: FloatArray = volume.geometry.spacing
         self.shape = volume.geometry.shape
-        self.factor, self.offset = hounsfield_map(array)
+        self.factor, self.offset = hounsfield_map(self.array)
         self.is_ct = self.factor == 1.0 and self.offset == 0.0
 
     def image(self, cube: Cube) -> Float32Array:
