@@ -29,7 +29,8 @@ OURS = "network"
 NOTES = {
     "sts": "Elsewhere on cases of this kind: a sphere on two points 0.70, ConfidenceConnected 0.47; the baseline of "
     "ULS23 reports 0.703 ± 0.240 for one click on mixed lesions. These images end 30 mm beyond the object, as no "
-    "clinical scan does; parts of them were hidden at random while the network was trained, so that it could not learn that.",
+    "clinical scan does; parts of them were hidden at random while the network was trained, so that it could not learn "
+    "that.",
 }
 HOW = """\
 - One click is the voxel deepest inside the object, in mm. Two extreme points are the ends of the longest axis on the

@@ -223,11 +223,18 @@ def test_models_are_loaded_once(pool: InferencePool) -> None:
     run(test())
 
 
-def test_a_worker_on_the_cpu_does_not_need_torch(pool: InferencePool) -> None:
+def test_a_worker_with_the_classical_engine_does_not_need_torch() -> None:
+    pool = InferencePool([WorkerOptions("cpu", "graph-cut")], queue_size=2)
+    pool.start()
+    pool.wait_until_ready()
+
     async def test() -> None:
         assert (await pool.submit(Torch())).value is False
 
-    run(test())
+    try:
+        run(test())
+    finally:
+        pool.close()
 
 
 def test_two_workers_share_the_jobs(tmp_path: Path) -> None:
