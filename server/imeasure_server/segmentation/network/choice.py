@@ -32,6 +32,10 @@ NAMES = (
     "size",  # log of the mask's equivalent radius in mm
 )
 LEAST_SHARE = 1e-6
+SHARPNESS = 12.0  # an answer whose expected Dice is 0.06 less counts half as much
+LEAST_WEIGHT = 0.01
+
+Block = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +51,11 @@ class Candidate:
     answer: Answer
     mask: BoolArray
     volume: float
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the mask reaches a face of the cube where the volume goes on."""
+        return bool(_cut(self.mask, self.answer.cube))
 
 
 def candidate_of(answer: Answer, clicks: Sequence[Point]) -> Candidate:
@@ -91,6 +100,28 @@ def described(candidates: Sequence[Candidate], images: Sequence[Float32Array]) -
 def expected_dice(features: FloatArray) -> FloatArray:
     """(n,) the Dice with the object that each candidate is expected to have."""
     return np.asarray((features - np.array(MEAN)) / np.array(SCALE) @ np.array(COEFFICIENTS))
+
+
+def joined(candidates: Sequence[Candidate], expected: FloatArray) -> tuple[Block, Float32Array]:
+    """Mean probability at the voxels, the better answers counting for more.
+
+    Args:
+        candidates: on cubes around the same place, smallest first.
+        expected: the Dice that each is expected to have.
+
+    Returns:
+        The block of the volume that the largest cube covers, and probabilities there; 0 beyond a candidate's cube.
+    """
+    weights = np.exp(SHARPNESS * (expected - expected.max()))
+    weights /= weights.sum()
+    block, _ = candidates[-1].answer.cube.to_volume(np.zeros_like(candidates[-1].answer.odds))
+    total = np.zeros([part.stop - part.start for part in block], dtype=np.float32)
+    for candidate, weight in zip(candidates, weights, strict=True):
+        if weight >= LEAST_WEIGHT:
+            own, odds = candidate.answer.cube.to_volume(candidate.answer.odds)
+            place = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(own, block, strict=True))
+            total[place] += np.float32(weight) / (1.0 + np.exp(-odds))
+    return block, total
 
 
 def _own_figures(candidate: Candidate, image: Float32Array) -> tuple[float, float, float, float, float]:

@@ -1,9 +1,9 @@
 """The default engine: a small 3D network that sees image, prompts and previous mask.
 
-Where the first prompts do not say how big the object is, cubes of several sizes are looked at and weighed
-(``scales.py``). A second pass on a cube that fits the mask places the boundary; the cube grows while the mask reaches
-its faces. Corrections are a pass around the mask, joined with the classical engine's local edit; what they may change
-is decided by ``binding.py``.
+Where the first prompts do not say how big the object is, cubes of several sizes are looked at and their answers joined
+(``choice.py``). A second pass on a cube that fits the mask sees small objects and those that a cube has cut; the cube
+grows while the mask reaches its faces. Corrections are a pass around the mask, joined with the classical engine's local
+edit; what they may change is decided by ``binding.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from imeasure_server.models.registry import WEIGHTS
 from imeasure_server.segmentation.binding import apply_edit, bind, check_prompts, new_edits
 from imeasure_server.segmentation.engine import Cancellation, EmptySegmentationError, SegmentationCancelled
 from imeasure_server.segmentation.local_edit import propose
-from imeasure_server.segmentation.network.choice import Candidate, candidate_of, described, expected_dice
+from imeasure_server.segmentation.network.choice import Candidate, candidate_of, described, expected_dice, joined
 from imeasure_server.segmentation.network.cube import Cube, Float32Array
 from imeasure_server.segmentation.network.evidence import LEAST_CHANGE, change_across, only_air
 from imeasure_server.segmentation.network.inference import Predictor
@@ -40,6 +40,8 @@ from imeasure_server.segmentation.strokes import stroke_mask
 PASSES = 3  # at most, on a cube that grows while the mask reaches its faces
 GROWTH = 1.5
 MIRRORINGS = 4
+SMALL = 10.0  # mm: a smaller object is looked at again on a cube of its own
+DOUBTFUL = 0.58  # expected Dice below which the image has to show a boundary
 
 log = logging.getLogger(__name__)
 
@@ -71,11 +73,12 @@ class NetworkEngine:
         if previous is not None and previous.any():
             mask = np.asarray(previous, dtype=bool)
             return bind(self._corrected(view, mask, prompts, cancellation), prompts, view.spacing)
-        mask = self._first(view, prompts)
-        _check(cancellation)
-        if mask.any():
-            mask = self._looked_again(view, mask, prompts, cancellation)
-        if not mask.any() or not (_insists(prompts) or _shows(view, mask, prompts)):
+        if tell_size(prompts):
+            mask = self._seen(view, sized_cube(view, prompts), prompts, None)
+            mask = self._looked_again(view, mask, prompts, cancellation) if mask.any() else mask
+        else:
+            mask = self._clicked(view, prompts, cancellation)
+        if not mask.any():
             raise EmptySegmentationError("No object was found there: click inside the lesion.")
         return bind(ndimage.binary_fill_holes(mask), prompts, view.spacing)
 
@@ -93,15 +96,26 @@ class NetworkEngine:
             mask = apply_edit(mask, edit, proposal)
         return mask
 
-    def _first(self, view: View, prompts: Prompts) -> BoolArray:
-        """The object at the resolution of a cube that may be far too large for it."""
-        if tell_size(prompts):
-            return self._seen(view, sized_cube(view, prompts), prompts, None)
+    def _clicked(self, view: View, prompts: Prompts, cancellation: Cancellation | None) -> BoolArray:
+        """The object around positive clicks, which do not say how big it is; empty when there is none."""
         candidates, figures = self.candidates(view, prompts)
+        _check(cancellation)
         if view.is_ct and only_air(view.image(candidates[0].answer.cube)):
             raise EmptySegmentationError("There is only air: click inside the lesion.")
-        best = candidates[int(expected_dice(figures).argmax())].answer
-        return _asked(mask_of(view, best.cube, best.odds), prompts)
+        expected = expected_dice(figures)
+        block, likely = joined(candidates, expected)
+        mask = np.zeros(view.shape, dtype=bool)
+        mask[block] = likely > 0.5
+        mask = _asked(mask, prompts)
+        best = candidates[int(expected.argmax())]
+        if not mask.any():
+            mask = _asked(mask_of(view, best.answer.cube, best.answer.odds), prompts)
+        if mask.any() and (best.is_cut or _diameter(mask, view) < SMALL):
+            mask = self._looked_again(view, mask, prompts, cancellation)
+        several = sum(point.positive for point in prompts.points) > 1  # then there is something, however faint
+        if mask.any() and not several and expected.max() < DOUBTFUL and not _shows(view, mask, prompts):
+            return np.zeros(view.shape, dtype=bool)
+        return mask
 
     def candidates(self, view: View, prompts: Prompts) -> tuple[list[Candidate], FloatArray]:
         """What cubes of several sizes around positive clicks show, smallest first, and their figures (``choice``)."""
@@ -138,9 +152,9 @@ def mask_of(view: View, cube: Cube, odds: Float32Array) -> BoolArray:
     return result
 
 
-def _insists(prompts: Prompts) -> bool:
-    """Whether a person said more than one click does: then there is something, however faint."""
-    return tell_size(prompts) or sum(point.positive for point in prompts.points) > 1
+def _diameter(mask: BoolArray, view: View) -> float:
+    """Of the ball of the same volume, mm."""
+    return float((6.0 / np.pi * mask.sum() * view.spacing.prod()) ** (1 / 3))
 
 
 def _shows(view: View, mask: BoolArray, prompts: Prompts) -> bool:
