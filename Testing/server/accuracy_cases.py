@@ -28,7 +28,7 @@ PHANTOMS = {
     "liver lesion": {"site": "liver", "form": "oval", "diameter": 30.0, "contrast": 60.0, "noise": 15.0},
     "kidney lesion": {"site": "kidney", "form": "round", "diameter": 24.0, "contrast": 70.0, "noise": 15.0},
     "node": {"site": "node", "form": "oval", "diameter": 16.0, "noise": 15.0},
-    "mass": {"site": "soft tissue", "form": "lobulated", "diameter": 45.0, "contrast": 40.0, "noise": 15.0},
+    "mass": {"site": "soft tissue", "form": "round", "diameter": 45.0, "contrast": 60.0, "noise": 15.0},
 }
 REAL = ("STS_005", "STS_025")
 """Validation patients, used where ``IMEASURE_DATA`` has them."""

@@ -107,6 +107,8 @@ def test_a_ct_keeps_its_hounsfield_units_and_other_images_get_a_window() -> None
     generator = np.random.default_rng(3)
     ct = np.where(generator.random((40, 40, 20)) < 0.2, -100, generator.normal(50, 15, (40, 40, 20)))
     assert hounsfield_map(ct) == (1.0, 0.0)
+    liver = generator.normal(60, 15, (40, 40, 20))  # a crop inside an organ was once taken for another modality
+    assert hounsfield_map(liver) == (1.0, 0.0)
     mr = generator.uniform(0, 3000, (40, 40, 20))
     factor, offset = hounsfield_map(mr)
     low, high = np.percentile(mr, (1, 99))
