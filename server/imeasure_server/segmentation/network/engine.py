@@ -3,7 +3,7 @@
 Where the first prompts do not say how big the object is, cubes of several sizes are looked at and their answers joined
 (``choice.py``). A second pass on a cube that fits the mask sees small objects and those that a cube has cut; the cube
 grows while the mask reaches its faces. Corrections are the classical engine's local edits (``local_edit.py``); what
-they may change is decided by ``binding.py``.
+they may change is decided by ``binding.py``. Images that are no CT go to the classical engine, which is better there.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from scipy import ndimage
 from imeasure_server.imaging.volume import BoolArray, FloatArray, Volume
 from imeasure_server.models.registry import WEIGHTS
 from imeasure_server.segmentation.binding import apply_edit, bind, check_prompts, new_edits
+from imeasure_server.segmentation.classical import GraphCutEngine
 from imeasure_server.segmentation.engine import Cancellation, EmptySegmentationError, SegmentationCancelled
 from imeasure_server.segmentation.local_edit import propose
 from imeasure_server.segmentation.network.choice import Candidate, candidate_of, described, expected_dice, joined
@@ -63,12 +64,15 @@ class NetworkEngine:
     def __init__(self, device: str = "cpu", weights: Path = WEIGHTS, precision: torch.dtype | None = None) -> None:
         self.device = device
         self._predictor = Predictor(load_network(weights), device, precision)
+        self._classical = GraphCutEngine(device)
         log.info("The network computes in %s on %s.", self._predictor.precision, device)
 
     def segment(self, volume: Volume, prompts: Prompts, cancellation: Cancellation | None = None) -> BoolArray:
         """Segment one object; see ``SegmentationEngine.segment``."""
         check_prompts(prompts, volume.geometry.shape)
         view = View(volume)
+        if not view.is_ct:
+            return self._classical.segment(volume, prompts, cancellation)
         previous = prompts.previous_mask
         if previous is not None and previous.any():
             mask = np.asarray(previous, dtype=bool)
