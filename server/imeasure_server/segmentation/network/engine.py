@@ -42,7 +42,7 @@ PASSES = 3  # at most, on a cube that grows while the mask reaches its faces
 GROWTH = 1.5
 MIRRORINGS = 4
 SMALL = 10.0  # mm: a smaller object is looked at again on a cube of its own
-DOUBTFUL = 0.58  # expected Dice below which the image has to show a boundary
+DOUBTFUL = 0.45  # expected Dice below which the image has to show a boundary
 
 log = logging.getLogger(__name__)
 
