@@ -1,6 +1,6 @@
 """From a click to a measured mask: starts the real server, asks it as the Slicer module does, and keeps what came.
 
-    make demo                                                # the sample CT: a click, a negative click, a pen stroke
+    make demo                                                # the sample CT: a click and two negative clicks
     make demo IMAGE=ct.nii.gz CLICK=-51.2,-138.1,-403.9      # your own image, the click in LPS mm
 
 The client is the library of the Slicer module, `IMeasure/IMeasureLib`, which has to be on PYTHONPATH.
@@ -22,7 +22,7 @@ from IMeasureLib.findings import Measurements
 from IMeasureLib.geometry import VolumeGeometry, lpsToRAS
 from IMeasureLib.http_client import ServerError
 from IMeasureLib.imeasure_client import IMeasureClient
-from IMeasureLib.prompts import Click, PenStroke, PromptError, PromptHistory
+from IMeasureLib.prompts import Click, PromptError, PromptHistory
 from IMeasureLib.prompts import Step as Prompt
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,12 +30,7 @@ SAMPLE = ROOT / "Resources" / "SampleData" / "STS_051_ct.nii.gz"
 SAMPLE_PROMPTS: list[tuple[str, Prompt]] = [
     ("One click in the mass", Click((-66.4, -93.7, 608.4), positive=True)),
     ("Negative click in the muscle", Click((-75.2, -63.5, 595.3), positive=False)),
-    (
-        "Pen stroke around the lower end",
-        PenStroke(
-            tuple((-82.0 + 12.7 * np.cos(a), -90.8 + 10.7 * np.sin(a), 579.0) for a in np.linspace(0.3, 6.0, 24))
-        ),
-    ),
+    ("Negative click in the fat", Click((-60.0, -84.0, 579.0), positive=False)),
 ]
 """What a person does on the sample, RAS mm."""
 
