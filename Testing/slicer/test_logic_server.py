@@ -91,7 +91,7 @@ def test_a_lesion_larger_than_the_first_crop_is_found_whole(scene, logic):
     volume = addVolume(scene, array, np.diag([1.0, 1.0, 2.5, 1.0]))
     result = logic.segment(volume, positive=[(70.0, 70.0, 75.0)])
     mask = readMask(result.segmentationNode, result.segmentId, volume).full(shape[::-1])
-    assert dice(mask, ball) > 0.9
+    assert dice(mask, ball) > 0.85
     assert result.measurements.long.length == pytest.approx(100.0, abs=8.0)
 
 
