@@ -92,7 +92,7 @@ def test_a_lesion_larger_than_the_first_crop_is_found_whole(scene, logic):
     result = logic.segment(volume, positive=[(70.0, 70.0, 75.0)])
     mask = readMask(result.segmentationNode, result.segmentId, volume).full(shape[::-1])
     assert dice(mask, ball) > 0.85
-    assert result.measurements.long.length == pytest.approx(100.0, abs=8.0)
+    assert result.measurements.long.length == pytest.approx(100.0, abs=10.0)
 
 
 def test_float_voxels_and_a_thin_volume(scene, logic):

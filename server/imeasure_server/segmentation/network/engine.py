@@ -9,6 +9,7 @@ they may change is decided by ``binding.py``. Images that are no CT go to the cl
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,11 @@ class NetworkEngine:
             mask = self._seen(view, sized_cube(view, prompts), prompts, None)
             mask = self._looked_again(view, mask, prompts, cancellation) if mask.any() else mask
         else:
-            mask = self._clicked(view, prompts, cancellation)
+            # What a negative click excludes is often outside anyway: then it says nothing new.
+            positive = tuple(point for point in prompts.points if point.positive)
+            mask = self._clicked(view, replace(prompts, points=positive), cancellation)
+            if any(mask[voxel] for voxel in prompts.negative_voxels):
+                mask = self._clicked(view, prompts, cancellation)
         if not mask.any():
             raise EmptySegmentationError("No object was found there: click inside the lesion.")
         return bind(ndimage.binary_fill_holes(mask), prompts, view.spacing)
