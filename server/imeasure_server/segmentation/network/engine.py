@@ -103,7 +103,9 @@ class NetworkEngine:
                 x, y, z = edit.centre
                 negative = tuple(point for point in prompts.points if not point.positive)
                 click = PointPrompt((float(x), float(y), float(z)), True)
-                proposal = self._clicked(view, Prompts(points=(click, *negative)), cancellation)[edit.block]
+                alone = Prompts(points=(click, *negative))
+                part = self._clicked(view, alone, cancellation)
+                proposal = part[edit.block] & (part.any() and _shows(view, part, alone))
             else:
                 proposal = propose(view.array, view.spacing, mask, edit, view.noise_floor)
             mask = apply_edit(mask, edit, proposal)
