@@ -364,7 +364,7 @@ def test_hashes_see_what_code_does(tmp_path: Path) -> None:
     package = "imeasure_server.segmentation"
     names = {file.name for file in imported_sources(f"{package}.network.engine", package)}
     assert {"engine.py", "binding.py", "architecture.py"} <= names
-    assert "classical.py" not in names
+    assert "padding.py" not in names
 
 
 def test_the_phantoms_are_those_that_their_names_say() -> None:
