@@ -108,7 +108,8 @@ def test_prompts_bind(live_server: str, clicks: list[dict[str, Any]], strokes: l
     for index in strokes:
         assert answer.mask[38:43, 38:43, index].all()
     if not with_mask:
-        assert dice(answer.mask, LESION) > 0.7
+        # Two points alone draw this small ball less well than all else does.
+        assert dice(answer.mask, LESION) > (0.7 if clicks == PROMPTS["two extreme points"][0] and not strokes else 0.8)
 
 
 def test_static_and_interactive_are_one(live_server: str) -> None:
