@@ -55,7 +55,7 @@ class Candidate:
     @property
     def is_cut(self) -> bool:
         """Whether the mask reaches a face of the cube where the volume goes on."""
-        return bool(_cut(self.mask, self.answer.cube))
+        return _is_cut(self.mask, self.answer.cube)
 
 
 def candidate_of(answer: Answer, clicks: Sequence[Point]) -> Candidate:
@@ -143,19 +143,19 @@ def _own_figures(candidate: Candidate, image: Float32Array) -> tuple[float, floa
         clearness,
         change,
         float(np.log(longest / cube.side)),
-        _cut(mask, cube),
+        float(_is_cut(mask, cube)),
     )
 
 
-def _cut(mask: BoolArray, cube: Cube) -> float:
-    """1 when the mask reaches a face of the cube where the volume goes on."""
+def _is_cut(mask: BoolArray, cube: Cube) -> bool:
+    """Whether a mask on the cells reaches a face of the cube where the volume goes on."""
     for axis in range(3):
         positions = cube.positions(axis)
         if positions[0] > 0 and mask.take(0, axis).any():
-            return 1.0
+            return True
         if positions[-1] < cube.shape[axis] - 1 and mask.take(-1, axis).any():
-            return 1.0
-    return 0.0
+            return True
+    return False
 
 
 def _agreement(candidate: Candidate, candidates: Sequence[Candidate], index: int) -> float:

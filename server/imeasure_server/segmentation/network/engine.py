@@ -112,10 +112,10 @@ class NetworkEngine:
         return mask
 
     def _clicked(self, view: View, prompts: Prompts, cancellation: Cancellation | None) -> BoolArray:
-        """The object around positive clicks, which do not say how big it is; empty when there is none."""
+        """The object around positive clicks on a CT, which do not say how big it is; empty when there is none."""
         candidates, figures = self.candidates(view, prompts)
         _check(cancellation)
-        if view.is_ct and only_air(view.image(candidates[0].answer.cube)):
+        if only_air(view.image(candidates[0].answer.cube)):
             return np.zeros(view.shape, dtype=bool)
         expected = expected_dice(figures)
         block, likely = joined(candidates, expected)
