@@ -33,7 +33,7 @@ class Job(Protocol[OutcomeT_co]):
     """Work for a worker process; it travels there by pickle."""
 
     def run(self, context: WorkerContext) -> OutcomeT_co:
-        """Compute, in the worker process. `SegmentationError` and its like travel back as themselves."""
+        """Compute, in the worker process. `SegmentationError` and `PictureError` travel back as themselves."""
         ...
 
 

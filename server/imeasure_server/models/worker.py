@@ -15,6 +15,7 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
+from imeasure_server.imaging.picture_header import PictureError
 from imeasure_server.logging_setup import places, set_up_logging
 from imeasure_server.models.channel import receive, send
 from imeasure_server.models.device import (
@@ -167,7 +168,7 @@ def _portable(error: Exception, device: str) -> Exception:
     if sentence is not None:
         release_device_memory(device)
         return OutOfMemory(sentence)
-    if isinstance(error, SegmentationError | PoolError) and _survives_pickling(error):
+    if isinstance(error, SegmentationError | PictureError | PoolError) and _survives_pickling(error):
         return error
     return JobFailed(places(type(error), error.__traceback__))
 
