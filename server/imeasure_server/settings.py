@@ -8,16 +8,20 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from imeasure_server.authentication import key_hashes
 from imeasure_server.models.device import is_device_name
+from imeasure_server.models.registry import WEIGHTS
 from imeasure_server.models.worker import WorkerOptions
+from imeasure_server.store.database import StoreUnavailable, parse_url
+from imeasure_server.store.pop_sessions import PopLimits
+from imeasure_server.store.rates import Rates, read_rates
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
-GIVE_KEYS = "Give at least one with --api-key KEY or IMEASURE_API_KEYS=KEY1,KEY2"
+GIVE_KEYS = "Make one with `imeasure-server keys create NAME`, or give one with --api-key KEY or IMEASURE_API_KEYS"
 
 
 def default_workspace() -> Path:
@@ -41,7 +45,12 @@ class ServerSettings(BaseSettings):
         workspace: folder for what the server keeps.
         require_api_key: ask for a key on loopback as well.
         insecure: ask for no key although other machines can reach the server.
-        api_keys: SHA-256 of the keys; the keys themselves are not kept.
+        api_keys: SHA-256 of the keys given here, beside those in the database; the keys themselves are not kept.
+        database_url: of PostgreSQL, or of a SQLite file; None for a file in the workspace.
+        weights: folder of the models' files.
+        rates: what a call costs; given as JSON or as the path of a JSON file.
+        no_billing: charge nothing; answers then say rate 0.
+        pop_max_frames, pop_max_consecutive_failures, pop_session_ttl_seconds: of a picture-of-picture session.
         queue_size: requests that may wait for each worker beside the one that runs.
         max_body_bytes: of a request.
         max_voxels: of an image after padding.
@@ -57,6 +66,13 @@ class ServerSettings(BaseSettings):
     require_api_key: bool = False
     insecure: bool = False
     api_keys: Annotated[frozenset[bytes], NoDecode, BeforeValidator(key_hashes)] = Field(frozenset(), repr=False)
+    database_url: SecretStr | None = None
+    weights: Path = WEIGHTS
+    rates: Annotated[Rates, NoDecode, BeforeValidator(read_rates)] = Rates.model_validate({})
+    no_billing: bool = False
+    pop_max_frames: int = Field(20, ge=1, le=1000)
+    pop_max_consecutive_failures: int = Field(5, ge=1, le=1000)
+    pop_session_ttl_seconds: int = Field(300, ge=1, le=86_400)
     log_level: LogLevel = "info"
     queue_size: int = Field(16, ge=1, le=10_000)
     max_body_bytes: int = Field(256 << 20, ge=1 << 16)
@@ -68,6 +84,14 @@ class ServerSettings(BaseSettings):
         for name in value.split(","):
             if not is_device_name(name.strip()):
                 raise ValueError(f"There is no device named {name.strip()!r}. Choose auto, cpu, mps, cuda or cuda:N.")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _usable_database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value().strip():
+            return None
+        parse_url(value.get_secret_value())
         return value
 
     @field_validator("log_level", mode="before")
@@ -86,6 +110,16 @@ class ServerSettings(BaseSettings):
         return tuple(WorkerOptions(device, self.engine, self.log_level) for device in self.devices)
 
     @property
+    def charged_rates(self) -> Rates:
+        """What calls are charged here."""
+        return Rates.free() if self.no_billing else self.rates
+
+    @property
+    def pop_limits(self) -> PopLimits:
+        """Of a picture-of-picture session."""
+        return PopLimits(self.pop_max_frames, self.pop_max_consecutive_failures, self.pop_session_ttl_seconds)
+
+    @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
         if self.host == "localhost":
@@ -102,9 +136,16 @@ class ServerSettings(BaseSettings):
 
     @property
     def problem(self) -> str | None:
-        """What makes these settings unusable together, as a sentence, else None."""
+        """What makes these settings unusable together, as a sentence, else None. Keys in the database count."""
+        from imeasure_server.store.inspection import has_keys
+
         if not self.asks_for_key or self.api_keys:
             return None
+        try:
+            if has_keys(self):
+                return None
+        except StoreUnavailable as error:
+            return str(error)
         if self.require_api_key:
             return f"--require-api-key needs keys, and there are none. {GIVE_KEYS}."
         return (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from imeasure_server.authentication import key_hash
@@ -162,5 +162,5 @@ _WITH_HASH = _KNOWN.add_columns(keys.c.hash)
 _GOOD = select(func.count()).select_from(keys).where(keys.c.revoked.is_(None))
 
 
-def _info(row: Row[Any]) -> KeyInfo:
+def _info(row: Any) -> KeyInfo:
     return KeyInfo(row.id, row.name, row.created, row.revoked, row.last_used)

@@ -12,13 +12,14 @@ customer sends one more frame, it completes again, and is charged no second time
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from imeasure_server.store.database import Database
 from imeasure_server.store.tables import pop_frames, pop_sessions
@@ -29,6 +30,8 @@ LEASE = timedelta(seconds=30)
 """How long a claim holds unless it is kept: as long as a dead server can block a session."""
 KEPT_AFTER_EXPIRY = timedelta(hours=1)
 """How long an ended or expired session is told from an unknown one; then it is deleted with its pictures."""
+
+ID = re.compile(r"[0-9a-f]{16}")
 
 MAX_FRAMES_EXCEEDED = "max_frames_exceeded"
 MAX_FAILURES_EXCEEDED = "max_consecutive_failures_exceeded"
@@ -70,7 +73,7 @@ class PopSession:
     Attributes:
         id: 16 hexadecimal digits.
         state: ``ready`` before the first frame, ``continue``, ``complete`` or ``failed``.
-        error: why it failed: one of the sentences above, else None.
+        error: why it failed: `MAX_FRAMES_EXCEEDED`, `MAX_FAILURES_EXCEEDED` or `TIMED_OUT`, else None.
         best_frame: index of the frame that it completed with, else None.
         frames: what was recorded, by index, without pictures (see `PopSessions.rectified`).
     """
@@ -141,7 +144,7 @@ class PopSessions:
 
     def start(self, key_id: int, now: datetime) -> PopSession:
         """Begin a session of this customer; forget sessions that expired more than an hour ago."""
-        row = {
+        row: dict[str, Any] = {
             "id": secrets.token_hex(8),
             "key_id": key_id,
             "created": now,
@@ -165,6 +168,8 @@ class PopSessions:
 
     def begin_frame(self, session_id: str, key_id: int, now: datetime) -> Claim | Refusal:
         """Claim the session for one frame. A claim holds for `LEASE` after this or the last `keep`."""
+        if ID.fullmatch(session_id) is None:
+            return Refusal(Why.UNKNOWN)
         token = secrets.token_hex(16)
         mine = (pop_sessions.c.id == session_id) & (pop_sessions.c.key_id == key_id)
         active = pop_sessions.c.state.in_(("ready", "continue"))
@@ -229,10 +234,10 @@ class PopSessions:
                 raise ClaimLost
             connection.execute(insert(pop_frames).values(_frame_row(claim, frame)))
             if state != "continue":
-                others = (pop_frames.c.session_id == before.id) & (pop_frames.c.frame_index != (best_frame or 0))
-                if best_frame is None:
-                    others = pop_frames.c.session_id == before.id
-                connection.execute(update(pop_frames).where(others).values(rectified=None))
+                others = update(pop_frames).where(pop_frames.c.session_id == before.id)
+                if best_frame is not None:
+                    others = others.where(pop_frames.c.frame_index != best_frame)
+                connection.execute(others.values(rectified=None))
             session = _read(connection, before.id, before.key_id)
         assert session is not None
         return session
@@ -278,7 +283,9 @@ _FRAME = [pop_frames.c[name] for name in ("good", "vhs", "vlas", "spread", "resu
 
 
 def _read(connection: Connection, session_id: str, key_id: int) -> PopSession | None:
-    """The session with its frames in one round trip."""
+    """The session with its frames in one round trip. What a client sends as an id may be anything."""
+    if ID.fullmatch(session_id) is None:
+        return None
     rows = connection.execute(
         select(*_SESSION, *_FRAME)
         .join_from(pop_sessions, pop_frames, isouter=True)
@@ -289,10 +296,5 @@ def _read(connection: Connection, session_id: str, key_id: int) -> PopSession | 
         return None
     count = len(_SESSION)
     known = dict(zip((column.name for column in _SESSION), rows[0][:count], strict=True))
-    frames = tuple(_frame(row[count:]) for row in rows if row[count] is not None)
+    frames = tuple(FrameRecord(*row[count:]) for row in rows if row[count] is not None)
     return PopSession(**known, frames=frames)
-
-
-def _frame(values: Row[Any] | tuple[Any, ...]) -> FrameRecord:
-    good, vhs, vlas, spread, result = values
-    return FrameRecord(good, vhs, vlas, spread, result)

@@ -58,10 +58,10 @@ keys = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", String(200), nullable=False),
-    Column("hash", LargeBinary(HASH_BYTES), nullable=False, unique=True, comment="SHA-256 of the key"),
+    Column("hash", LargeBinary(HASH_BYTES), nullable=False, unique=True),  # SHA-256 of the key
     Column("created", UtcDateTime, nullable=False),
     Column("revoked", UtcDateTime),
-    Column("last_used", UtcDateTime, comment="to the hour"),
+    Column("last_used", UtcDateTime),  # to the hour
     # A name is free again once its key is revoked.
     Index(
         "uq_api_keys_name_in_use",
@@ -79,17 +79,17 @@ calls = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("key_id", ForeignKey("api_keys.id"), nullable=False),
-    Column("reference", String(64), nullable=False, comment="a call is counted once however often it is reported"),
+    Column("reference", String(64), nullable=False),  # a call is counted once however often it is reported
     Column("at", UtcDateTime, nullable=False),
-    Column("patient", LargeBinary(HASH_BYTES), comment="SHA-256 of the uuid"),
+    Column("patient", LargeBinary(HASH_BYTES)),  # SHA-256 of the uuid
     Column("vhs", Float(53)),
     Column("vlas", Float(53)),
     Column("call_type", String(16), nullable=False),
-    Column("billed", Boolean, nullable=False, comment="false for a recheck"),
-    Column("month", String(7), nullable=False, comment="YYYY-MM in UTC"),
-    Column("monthly_usage", Integer, nullable=False, comment="billed calls of the month, with this one if it is"),
+    Column("billed", Boolean, nullable=False),  # false for a recheck
+    Column("month", String(7), nullable=False),  # YYYY-MM in UTC
+    Column("monthly_usage", Integer, nullable=False),  # billed calls of the month, with this one if it is
     Column("tier", String(16), nullable=False),
-    Column("cents", Integer, nullable=False, comment="charged; 0 for a recheck"),
+    Column("cents", Integer, nullable=False),  # charged; 0 for a recheck
     UniqueConstraint("key_id", "reference"),
     Index("ix_calls_key_id_patient_at", "key_id", "patient", "at"),
     # Two calls can never be given the same number; also finds the last number of a month at once.
@@ -114,12 +114,12 @@ pop_sessions = Table(
     Column("max_frames", Integer, nullable=False),
     Column("max_consecutive_failures", Integer, nullable=False),
     Column("state", String(16), nullable=False),
-    Column("error", String(64), comment="why it failed"),
+    Column("error", String(64)),  # why it failed
     Column("best_frame", Integer),
     Column("frames_processed", Integer, nullable=False),
     Column("good_frames", Integer, nullable=False),
     Column("consecutive_failures", Integer, nullable=False),
-    Column("claim", String(32), comment="of the frame that is being worked on"),
+    Column("claim", String(32)),  # of the frame that is being worked on
     Column("claimed_until", UtcDateTime),
 )
 
@@ -133,5 +133,5 @@ pop_frames = Table(
     Column("vlas", Float(53)),
     Column("spread", Float(53)),
     Column("result", JSON, nullable=False),
-    Column("rectified", LargeBinary, comment="JPEG; good frames only, after the end the best one only"),
+    Column("rectified", LargeBinary),  # JPEG; good frames only, after the end the best one only
 )

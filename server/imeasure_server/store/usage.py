@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, case, func, insert, select
+from sqlalchemy import Connection, Row, case, false, func, insert, select
 
 from imeasure_server.store.database import Database, StoreUnavailable
 from imeasure_server.store.rates import CallType, Rates, Tier
@@ -160,7 +160,7 @@ class Usage:
         used, in_grace = connection.execute(select(_used(call.key_id, month), _in_grace(call))).one()
         usage = int(used or 0) + (0 if in_grace else 1)
         tier = self._rates.tier(usage)
-        row = {
+        row: dict[str, Any] = {
             "key_id": call.key_id,
             "reference": call.reference,
             "at": call.now,
@@ -212,6 +212,8 @@ def _used(key_id: int, month: str) -> Any:
 
 def _in_grace(call: _Call) -> Any:
     """Whether this patient was billed less than 24 hours ago; also by a server whose clock is ahead."""
+    if call.patient is None:
+        return false()
     same = (calls.c.key_id == call.key_id) & (calls.c.patient == call.patient)
     return select(calls.c.id).where(same, calls.c.at > call.now - GRACE, calls.c.billed).exists()
 

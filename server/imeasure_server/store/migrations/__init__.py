@@ -1,0 +1,1 @@
+"""Alembic's scripts; `imeasure_server.store.migration` runs them when a server starts."""
