@@ -7,19 +7,13 @@ with each other: a photograph can be measured wrongly with confidence, but hardl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from dataclasses import dataclass
 
 from imeasure_server.vhs.results import ImageResult, ResultCode
 
-MAX_FRAMES = 20
-MAX_CONSECUTIVE_FAILURES = 5
-TTL_SECONDS = 300
 FRAMES_NEEDED = 3
 AGREE_WITHIN = 0.5
 """Vertebrae between the highest and the lowest VHS of frames that agree; vets differ by as much from each other."""
-
-CaptureError: TypeAlias = Literal["max_frames_exceeded", "max_consecutive_failures_exceeded", "session_timeout"]
 
 
 @dataclass(frozen=True)
@@ -31,54 +25,14 @@ class GoodFrame:
     spread: float
 
 
-@dataclass(frozen=True)
-class CaptureState:
-    """What a session remembers.
-
-    Attributes:
-        frames: seen so far.
-        failures: frames since the last good one.
-        good: frames that count, oldest first.
-    """
-
-    frames: int = 0
-    failures: int = 0
-    good: tuple[GoodFrame, ...] = ()
-
-    def after(self, result: ImageResult) -> CaptureState:
-        """The state when one more frame has been seen."""
-        seen = replace(self, frames=self.frames + 1)
-        if not is_good(result):
-            return replace(seen, failures=self.failures + 1)
-        assert result.vhs is not None
-        assert result.spread is not None
-        return replace(seen, failures=0, good=(*self.good, GoodFrame(self.frames, result.vhs, result.spread)))
-
-    @property
-    def best(self) -> GoodFrame | None:
-        """Of the frames that agree, the one on which the ensemble agrees most; None while too few agree."""
-        agreeing = frames_that_agree(self.good)
-        return min(agreeing, key=lambda frame: (frame.spread, frame.index), default=None)
-
-    @property
-    def error(self) -> CaptureError | None:
-        """Why no more frames are taken, None while they are. Asked when the session is not complete."""
-        if self.frames >= MAX_FRAMES:
-            return "max_frames_exceeded"
-        return "max_consecutive_failures_exceeded" if self.failures >= MAX_CONSECUTIVE_FAILURES else None
-
-    @property
-    def reason(self) -> str:
-        """Why the session goes on, in the words of the contract."""
-        counted = f"{len(self.good)}/{FRAMES_NEEDED} good frames so far"
-        if len(self.good) < FRAMES_NEEDED:
-            return f"{counted}, need more"
-        return f"{counted}, but they differ by more than {AGREE_WITHIN:g} vertebrae, need more"
-
-
 def is_good(result: ImageResult) -> bool:
     """Whether a frame counts."""
     return result.code.is_billable and result.vhs is not None and result.confidence != "review"
+
+
+def best_frame(frames: Sequence[GoodFrame]) -> GoodFrame | None:
+    """Of the frames that agree, the one on which the ensemble agrees most; None while too few agree."""
+    return min(frames_that_agree(frames), key=lambda frame: (frame.spread, frame.index), default=None)
 
 
 def frames_that_agree(frames: Sequence[GoodFrame]) -> tuple[GoodFrame, ...]:
@@ -92,6 +46,14 @@ def frames_that_agree(frames: Sequence[GoodFrame]) -> tuple[GoodFrame, ...]:
     ]
     groups = [group for group in groups if len(group) >= FRAMES_NEEDED]
     return min(groups, key=lambda group: (-len(group), sum(frame.spread for frame in group)), default=())
+
+
+def why_more(good_frames: int) -> str:
+    """Why a session goes on, in the words of the contract."""
+    counted = f"{good_frames}/{FRAMES_NEEDED} good frames so far"
+    if good_frames < FRAMES_NEEDED:
+        return f"{counted}, need more"
+    return f"{counted}, but no {FRAMES_NEEDED} of them are within {AGREE_WITHIN:g} vertebrae, need more"
 
 
 def advice(result: ImageResult) -> str:
