@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -13,6 +17,7 @@ from imeasure_server import __version__
 
 if TYPE_CHECKING:
     from imeasure_server.settings import ServerSettings
+    from imeasure_server.store.database import Database
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 FORCED_CLOSE_SECONDS = 2.0
@@ -24,6 +29,8 @@ app = typer.Typer(
 )
 models = typer.Typer(help="What this server can compute with.", no_args_is_help=True)
 app.add_typer(models, name="models")
+keys = typer.Typer(help="The keys of customers. Only their SHA-256 is kept.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one. [default: 8000]")]
@@ -39,6 +46,17 @@ Keys = Annotated[
     list[str] | None,
     typer.Option("--api-key", help="A key that is let in; repeat for more. Variable: IMEASURE_API_KEYS, with commas."),
 ]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="postgresql://USER:PASSWORD@HOST/DATABASE; better given as IMEASURE_DATABASE_URL, which other users of "
+        "this machine do not see. [default: SQLite in the workspace]"
+    ),
+]
+RatesOption = Annotated[
+    str | None, typer.Option("--rates", help="JSON file with what calls cost. [default: the contract]")
+]
+NoBilling = Annotated[bool | None, typer.Option("--no-billing", help="Charge nothing: every rate is 0.")]
 LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error. [default: info]")]
 QueueSize = Annotated[int | None, typer.Option(help="Requests that may wait for each worker. [default: 16]")]
 
@@ -63,6 +81,9 @@ def serve(
     require_api_key: RequireKey = None,
     insecure: Insecure = None,
     api_key: Keys = None,
+    database_url: DatabaseUrl = None,
+    rates: RatesOption = None,
+    no_billing: NoBilling = None,
     log_level: LogLevel = None,
     queue_size: QueueSize = None,
 ) -> None:
@@ -76,13 +97,20 @@ def serve(
         require_api_key=require_api_key,
         insecure=insecure,
         api_keys=api_key or None,
+        database_url=database_url,
+        rates=rates,
+        no_billing=no_billing,
         log_level=log_level,
         queue_size=queue_size,
     )
     if settings.problem is not None:
         _fail(settings.problem, MISUSED)
     if settings.api_keys and not settings.asks_for_key:
-        typer.echo("The keys are not asked for: add --require-api-key, or leave out --insecure.", err=True)
+        typer.echo(
+            "Only /v3 asks for the keys; by others they are not asked for: add --require-api-key, or leave out "
+            "--insecure.",
+            err=True,
+        )
     _run(settings)
 
 
@@ -96,6 +124,7 @@ def doctor(
     require_api_key: RequireKey = None,
     insecure: Insecure = None,
     api_key: Keys = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Look at everything a server needs, and say what is wrong."""
     from imeasure_server.doctor import examine
@@ -109,6 +138,7 @@ def doctor(
         require_api_key=require_api_key,
         insecure=insecure,
         api_keys=api_key or None,
+        database_url=database_url,
     )
     ill = []
     for finding in examine(settings):
@@ -127,6 +157,106 @@ def list_models() -> None:
 
     for entry in listed():
         typer.echo(f"{entry.name}{' (default)' if entry.is_default else ''}  {entry.task}  {entry.summary}")
+
+
+@keys.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="Of the customer.")],
+    workspace: Workspace = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Make a key, and show it this once."""
+    from imeasure_server.store.keys import Keys
+
+    with _open_database(workspace, database_url) as database:
+        made = Keys(database).create(name)
+    typer.echo(made.secret)
+    typer.echo(f"This is key {made.id} of {made.name}. Keep it: it is shown only now.", err=True)
+
+
+@keys.command("list")
+def list_keys(workspace: Workspace = None, database_url: DatabaseUrl = None) -> None:
+    """Every key's id, name, age, last use (to the hour) and whether it is in use. Times are UTC."""
+    from imeasure_server.store.keys import Keys
+
+    with _open_database(workspace, database_url) as database:
+        rows = [
+            (
+                str(key.id),
+                key.name,
+                _moment(key.created),
+                _moment(key.last_used),
+                "in use" if key.revoked is None else f"revoked {_moment(key.revoked)}",
+            )
+            for key in Keys(database).list()
+        ]
+    _table(("ID", "NAME", "CREATED", "LAST USED", "STATE"), rows)
+
+
+@keys.command("revoke")
+def revoke_key(
+    id: Annotated[str, typer.Argument(help="Id or name, see `keys list`.")],
+    workspace: Workspace = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Let a key in no more, at once, on every server of this database."""
+    from imeasure_server.store.keys import Keys
+
+    with _open_database(workspace, database_url) as database:
+        revoked = Keys(database).revoke(id)
+    typer.echo(f"Key {revoked.id} of {revoked.name} is revoked since {_moment(revoked.revoked)} UTC.")
+
+
+@app.command()
+def usage(
+    month: Annotated[str | None, typer.Option(help="YYYY-MM, in UTC. [default: this month]")] = None,
+    workspace: Workspace = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """What every customer used in a month: billed calls, free rechecks, and the sum in dollars."""
+    from imeasure_server.store.rates import Rates
+    from imeasure_server.store.usage import Usage, month_of
+
+    wanted = month or month_of(datetime.now(timezone.utc))
+    if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", wanted) is None:
+        _fail("--month: Give a month as YYYY-MM.", MISUSED)
+    with _open_database(workspace, database_url) as database:
+        rows = [
+            (
+                *(str(use.key_id), use.name, str(use.single), str(use.session), str(use.rechecks)),
+                f"{use.cents // 100}.{use.cents % 100:02d}",
+            )
+            for use in Usage(database, Rates.free()).month(wanted)
+        ]
+    _table(("KEY", "NAME", "SINGLE", "SESSION", "RECHECKS", "DOLLARS"), rows)
+
+
+@contextmanager
+def _open_database(workspace: Path | None, database_url: str | None) -> Iterator[Database]:
+    """The database of these options; what goes wrong with it is a sentence."""
+    from imeasure_server.store import database as store
+    from imeasure_server.store.keys import KeyProblem
+
+    database = store.Database(store.database_url(_settings(workspace=workspace, database_url=database_url)))
+    try:
+        database.open()
+        yield database
+    except store.StoreUnavailable as error:
+        _fail(str(error))
+    except KeyProblem as error:
+        _fail(str(error), MISUSED)
+    finally:
+        database.close()
+
+
+def _moment(moment: datetime | None) -> str:
+    return "never" if moment is None else moment.strftime("%Y-%m-%d %H:%M")
+
+
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    for row in (header, *rows):
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _settings(**given: Any) -> ServerSettings:
@@ -151,6 +281,7 @@ def _run(settings: ServerSettings) -> None:
     from imeasure_server.listening import AddressUnavailable, listen, url_of
     from imeasure_server.logging_setup import set_up_logging
     from imeasure_server.models.pool import InferencePool, WorkerStartError
+    from imeasure_server.store.database import Database, StoreUnavailable, database_url
 
     set_up_logging(settings.log_level)
     try:
@@ -161,9 +292,11 @@ def _run(settings: ServerSettings) -> None:
     except AddressUnavailable as error:
         _fail(str(error))
     pool = InferencePool(settings.workers, settings.queue_size)
+    database = Database(database_url(settings))
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         pool.start()
+        database.open()
         from imeasure_server.app import create_app
         from imeasure_server.serving import serve as serve_until_signal
 
@@ -172,6 +305,8 @@ def _run(settings: ServerSettings) -> None:
         url = url_of(listener)
         if not serve_until_signal(application, listener, lambda: typer.echo(f"IMeasure server ready at {url}")):
             _fail("Ended before every request was answered.", INTERRUPTED)
+    except StoreUnavailable as error:
+        _fail(str(error))
     except WorkerStartError as error:
         _fail(str(error), MISUSED)
     except KeyboardInterrupt:
@@ -180,6 +315,7 @@ def _run(settings: ServerSettings) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):  # what is left takes no longer than this
             signal.signal(number, signal.SIG_IGN)
         pool.close(FORCED_CLOSE_SECONDS)
+        database.close()
         listener.close()
 
 

@@ -16,7 +16,18 @@ from imeasure_server.models.registry import WEIGHTS, list_weights
 from imeasure_server.settings import ServerSettings
 
 LEAST_FREE_BYTES = 1 << 30
-PACKAGES = ("torch", "monai", "numpy", "scipy", "SimpleITK", "fastapi", "uvicorn", "pydantic", "PyMaxflow")
+PACKAGES = (
+    "torch",
+    "monai",
+    "numpy",
+    "scipy",
+    "SimpleITK",
+    "fastapi",
+    "uvicorn",
+    "pydantic",
+    "PyMaxflow",
+    "SQLAlchemy",
+)
 
 
 @dataclass(frozen=True)
@@ -42,8 +53,9 @@ def examine(settings: ServerSettings) -> Iterator[Finding]:
         check_device,
         check_engine,
         check_memory,
-        lambda _: check_weights(),
+        lambda _: check_weights(settings.weights),
         check_workspace,
+        check_database,
         check_port,
     )
     for check in checks:
@@ -67,7 +79,7 @@ def check_settings(settings: ServerSettings) -> Finding:
     """Whether the settings fit together."""
     if settings.problem is not None:
         return Finding("settings", False, settings.problem)
-    keys = f"asks for one of {len(settings.api_keys)} key(s)" if settings.asks_for_key else "open, no key needed"
+    keys = "asks for a key" if settings.asks_for_key else "open, no key needed except by /v3"
     return Finding("settings", True, f"{settings.host}, port {settings.port}, {keys}")
 
 
@@ -128,6 +140,17 @@ def check_workspace(settings: ServerSettings) -> Finding:
         reason = f"{settings.workspace} cannot be written to ({error.strerror}). Choose another with --workspace."
         return Finding("workspace", False, reason)
     return Finding("workspace", True, f"{settings.workspace} can be written to")
+
+
+def check_database(settings: ServerSettings) -> Finding:
+    """Whether the database answers, is whole, and is of this version or an older one; changes nothing."""
+    from imeasure_server.store.database import StoreUnavailable
+    from imeasure_server.store.inspection import describe_database
+
+    try:
+        return Finding("database", True, describe_database(settings))
+    except StoreUnavailable as error:
+        return Finding("database", False, str(error))
 
 
 def check_port(settings: ServerSettings) -> Finding:

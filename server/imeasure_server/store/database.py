@@ -97,6 +97,8 @@ class Database:
 
         if self.is_sqlite:
             self._make_file()
+        else:
+            self._reach()
         migrate(self)
 
     def close(self) -> None:
@@ -143,6 +145,15 @@ class Database:
                 reason = reason.replace(str(secret), "***")
         return reason
 
+    def _reach(self) -> None:
+        try:
+            self.engine.connect().close()
+        except SQLAlchemyError as error:
+            raise StoreUnavailable(
+                f"The database ({self}) cannot be reached: {self._reason(error)}. Start it, or correct "
+                "IMEASURE_DATABASE_URL."
+            ) from None
+
     def _make_file(self) -> None:
         """An empty file that only this user can read: it will hold what customers sent."""
         path = Path(str(self.url.database))
@@ -150,7 +161,9 @@ class Database:
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
-            raise StoreUnavailable(f"The database ({self}) cannot be opened: {error.strerror}.") from None
+            raise StoreUnavailable(
+                f"The database ({self}) cannot be opened ({error.strerror}). Choose another folder with --workspace."
+            ) from None
 
 
 def _sqlite_engine(url: URL) -> Engine:
