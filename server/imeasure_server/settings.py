@@ -52,6 +52,7 @@ class ServerSettings(BaseSettings):
         no_billing: charge nothing; answers then say rate 0.
         pop_max_frames, pop_max_consecutive_failures, pop_session_ttl_seconds: of a picture-of-picture session.
         queue_size: requests that may wait for each worker beside the one that runs.
+        request_seconds: the longest that a request of the RadAnalyzer API may take.
         max_body_bytes: of a request.
         max_voxels: of an image after padding.
     """
@@ -75,6 +76,7 @@ class ServerSettings(BaseSettings):
     pop_session_ttl_seconds: int = Field(300, ge=1, le=86_400)
     log_level: LogLevel = "info"
     queue_size: int = Field(16, ge=1, le=10_000)
+    request_seconds: float = Field(300.0, gt=0, le=86_400)
     max_body_bytes: int = Field(256 << 20, ge=1 << 16)
     max_voxels: int = Field(1 << 26, ge=1 << 16)
 
