@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, TypeVar
 
 from imeasure_server.imaging.picture_header import PictureError
@@ -27,6 +28,7 @@ from imeasure_server.models.device import (
 from imeasure_server.models.failures import JobFailed, OutOfMemory, PoolError
 from imeasure_server.models.jobs import Job, Outcome
 from imeasure_server.models.memory import resident_bytes
+from imeasure_server.models.registry import WEIGHTS
 from imeasure_server.segmentation.engine import Cancellation, SegmentationEngine, SegmentationError
 
 Model = TypeVar("Model")
@@ -40,11 +42,13 @@ class WorkerOptions:
         device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
         engine: name of the segmentation engine, or None for the default one.
         log_level: name of a level of `logging`.
+        weights: folder of the models' files.
     """
 
     device: str
     engine: str | None = None
     log_level: str = "info"
+    weights: Path = WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,15 @@ class WorkerContext:
     Attributes:
         device: ``cpu``, ``mps`` or ``cuda:N``.
         cancellation: set when nobody waits for the job any more; to be looked at between stages.
+        weights: folder of the models' files.
     """
 
-    def __init__(self, device: str, engine_name: str | None, cancellation: Cancellation) -> None:
+    def __init__(
+        self, device: str, engine_name: str | None, cancellation: Cancellation, weights: Path = WEIGHTS
+    ) -> None:
         self.device = device
         self.cancellation = cancellation
+        self.weights = weights
         self._engine_name = engine_name
         self._models: dict[str, Any] = {}
         self._resident_before = resident_bytes()
@@ -137,7 +145,7 @@ def run_worker(connection: Connection, cancellation: Cancellation, options: Work
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     set_up_logging(options.log_level)
     try:
-        context = WorkerContext(resolve_device(options.device), options.engine, cancellation)
+        context = WorkerContext(resolve_device(options.device), options.engine, cancellation, options.weights)
         send(connection, Ready(context.device, context.engine.name, context.model_bytes))
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to be told
         reason = str(error) if isinstance(error, ValueError) else f"The engine does not load ({error!r})."

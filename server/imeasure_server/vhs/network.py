@@ -1,0 +1,55 @@
+"""The landmark network: a picture in, one heat map for each landmark out."""
+
+from __future__ import annotations
+
+import torch
+from monai.networks.nets import UNet
+from torch import Tensor, nn
+
+from imeasure_server.vhs.landmarks import LANDMARK_NAMES
+
+INPUT_HEIGHT, INPUT_WIDTH = 352, 448
+"""Pixels; pictures are letterboxed to it."""
+STRIDE = 4
+"""Input pixels per cell of a heat map."""
+
+
+def build_landmark_network() -> nn.Module:
+    """(n, 1, INPUT_HEIGHT, INPUT_WIDTH) to logits (n, 7, INPUT_HEIGHT / STRIDE, INPUT_WIDTH / STRIDE).
+
+    Group norm, since instance norm would take away how large a structure is in relation to the others.
+    """
+    stem = nn.Sequential(
+        nn.Conv2d(1, 24, 5, stride=2, padding=2),
+        nn.GroupNorm(6, 24),
+        nn.PReLU(),
+        nn.Conv2d(24, 40, 3, stride=2, padding=1),
+        nn.GroupNorm(8, 40),
+        nn.PReLU(),
+    )
+    body = UNet(
+        spatial_dims=2,
+        in_channels=40,
+        out_channels=32,
+        channels=(48, 80, 144, 208),
+        strides=(2, 2, 2),
+        num_res_units=2,
+        norm=("GROUP", {"num_groups": 8}),
+    )
+    return nn.Sequential(stem, body, nn.Conv2d(32, len(LANDMARK_NAMES), 1))
+
+
+def expected_points(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Soft-argmax (Nibali et al., arXiv:1801.07372): the mean of each heat map read as a distribution.
+
+    Args:
+        logits: (n, k, rows, columns).
+
+    Returns:
+        Points (n, k, 2), (x, y) in continuous input pixels, and the distributions (n, k, rows, columns).
+    """
+    n, k, rows, columns = logits.shape
+    share = torch.softmax(logits.flatten(2).float(), dim=2).view(n, k, rows, columns)
+    x = (torch.arange(columns, device=logits.device, dtype=torch.float32) + 0.5) * STRIDE
+    y = (torch.arange(rows, device=logits.device, dtype=torch.float32) + 0.5) * STRIDE
+    return torch.stack([(share.sum(2) * x).sum(2), (share.sum(3) * y).sum(2)], dim=2), share
