@@ -52,6 +52,14 @@ class View:
         turned = np.column_stack([cosine * x - sine * y, sine * x + cosine * y])
         return turned * self.scale + np.array(self.offset)
 
+    def bodies(self, shape: tuple[int, int]) -> FloatArray:
+        """(height, width, 2) body coordinates at z = 0 of the pixels' centres."""
+        y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
+        flat = (np.stack([x, y], axis=-1) - np.array(self.offset)) / self.scale
+        cosine, sine = math.cos(self.rotation), math.sin(self.rotation)
+        unturned: FloatArray = flat @ np.array([[cosine, -sine], [sine, cosine]])
+        return unturned
+
 
 class AttenuationMap:
     """Adds solids to a picture of line integrals (dimensionless)."""

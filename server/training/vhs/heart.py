@@ -46,7 +46,7 @@ class Heart:
         """Whether the atrium's point leaves a heart-like outline."""
         t, w = self._atrium
         caudal = self.short_axis * (1 - self.cranial_share)
-        return 0.06 < t < self.level - 0.12 and 0.6 * caudal < w < 1.12 * caudal
+        return 0.06 < t < self.level - 0.08 and 0.55 * caudal < w < 1.12 * caudal
 
     @property
     def _atrium(self) -> tuple[float, float]:
@@ -58,6 +58,13 @@ class Heart:
         across = np.array([math.cos(self.tilt), -math.sin(self.tilt)])
         t, w = np.atleast_1d(t), np.atleast_1d(w)
         return np.array(self.base) + self.long_axis * t[:, None] * along + w[:, None] * across
+
+    def depth_share(self, points: FloatArray) -> FloatArray:
+        """How deep the heart is at points (..., 2) as a share: less at the base, where it is atria and great vessels."""
+        along = np.array([math.sin(self.tilt), math.cos(self.tilt)])
+        t = (points - np.array(self.base)) @ along / self.long_axis
+        rise: FloatArray = np.clip((t + 0.12) / 0.5, 0, 1)
+        return rise * rise * (3 - 2 * rise)
 
     def landmarks(self) -> FloatArray:
         """(5, 2): top, bottom, right (cranial), left (caudal), VLAS."""
@@ -105,15 +112,16 @@ def sample_heart(rng: np.random.Generator, base: tuple[float, float]) -> Heart:
         enlarged = max(0.0, vhs - 9.7)
         usual = 2.0 + 0.22 * enlarged
         vlas = rng.normal(usual, 0.35) if rng.random() < 0.7 else rng.uniform(1.2, 4.0)
+        tilt = float(np.clip(rng.normal(38, 12), 6, 64))
         heart = Heart(
             base=base,
-            tilt=math.radians(float(np.clip(rng.normal(30, 11), 3, 58))),
+            tilt=math.radians(tilt),
             long_axis=long_axis,
             short_axis=vhs - long_axis,
-            cranial_share=rng.uniform(0.44, 0.58),
-            level=rng.uniform(0.40, 0.55),
+            cranial_share=rng.uniform(0.45, 0.7),
+            level=rng.uniform(0.40, 0.6),
             vlas=float(np.clip(vlas, 1.2, 4.0)),
-            vlas_angle=math.radians(rng.uniform(18, 55)),
+            vlas_angle=math.radians(float(np.clip(tilt + rng.uniform(-15, 40), 15, 75))),  # caudal or caudoventral
             base_width=(rng.uniform(0.45, 0.75), rng.uniform(0.35, 0.7)),
             apex_power=rng.uniform(0.42, 0.62),
         )

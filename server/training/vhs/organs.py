@@ -95,6 +95,8 @@ def draw_lungs(
     heart_depth = min(heart.short_axis * rng.uniform(0.55, 1.0), depth * 0.95)
     local = AttenuationMap(image.values.shape, image.view)
     local.add_solid(heart.outline(), heart_depth, SOFT * 0.9 * aeration, 1.0, edge=heart.short_axis * rng.uniform(0.16, 0.55))
+    shallow = rng.uniform(0.1, 0.7)
+    local.values *= (shallow + (1 - shallow) * heart.depth_share(image.view.bodies(image.values.shape))).astype(np.float32)
     soft_limit = np.zeros_like(image.values)
     soft_limit[top:bottom, left:right] = np.clip(profile * 4, 0, 1)
     image.values += local.values * np.maximum(soft_limit, 0.15)
@@ -156,14 +158,14 @@ def _draw_great_vessels(
 
 
 def _draw_lung_vessels(image: AttenuationMap, hilus: FloatArray, heart: Heart, rng: np.random.Generator) -> None:
-    strength = SOFT * rng.uniform(0.4, 1.3)
-    for _ in range(int(rng.integers(18, 34))):
+    strength = SOFT * rng.uniform(0.4, 1.6)
+    for _ in range(int(rng.integers(24, 60))):
         angle = rng.uniform(-0.7, 1.1) if rng.random() < 0.7 else rng.uniform(1.1, 3.6)
-        length, width = rng.uniform(1.5, 5.0), rng.uniform(0.06, 0.17)
+        length, width = rng.uniform(1.0, 5.0), rng.uniform(0.05, 0.17)
         bend = rng.normal(0, 0.5)
         t = np.linspace(0, 1, 8)
         direction = angle + bend * t
-        path = hilus + rng.normal(0, 0.25, 2)
+        path = hilus + rng.normal(0, 0.35, 2)
         steps = length / 7 * np.column_stack([np.cos(direction), np.sin(direction)])
         points = np.vstack([path, path + np.cumsum(steps[1:], axis=0)])
         image.add_tube(points, width * np.linspace(1, 0.2, 8), strength)

@@ -46,7 +46,7 @@ def draw_sternum(image: AttenuationMap, sternum: Sternum, rng: np.random.Generat
         top = [a, (a + b) / 2 + down * half * 0.2, b]
         outline = np.array(top + low)
         image.add_solid(outline, 0.45, density * 0.5, roundness=0.4, edge=half * 0.5)
-        image.add_tube(np.vstack([outline, outline[:1]]), 0.03, density * 1.2)
+        image.add_tube(np.vstack([outline, outline[:1]]), 0.035, density * 1.6)
 
 
 def draw_ribs(
@@ -59,7 +59,8 @@ def draw_ribs(
 ) -> None:
     """Thirteen pairs with their cartilages."""
     radius = rng.uniform(0.12, 0.21)
-    sweep, mineral = rng.uniform(0.8, 1.2), rng.uniform(0.1, 1.1)
+    slim = rng.uniform(0.4, 0.8)
+    sweep, mineral = rng.uniform(0.8, 1.2), rng.uniform(0.2, 1.5)
     for pair in range(THORACIC):
         index = T1 + pair
         along, dorsal = spine.axes(index)
@@ -70,7 +71,7 @@ def draw_ribs(
             radii = radius * np.interp(np.linspace(0, 1, len(path)), [0, 0.15, 0.6, 1], [1.0, 0.85, 1.0, 1.15])
             image.add_tube(path, radii * (0.85 if pair > 10 else 1.0), density * 0.9, wall=0.2, core=0.22)
             cartilage = _cartilage_path(path, pair, sternum, side, rng)
-            image.add_tube(cartilage, radius * 0.75, density * mineral, wall=0.5, core=0.4)
+            image.add_tube(cartilage, radius * slim, density * mineral, wall=0.5, core=0.4)
 
 
 def _rib_path(
