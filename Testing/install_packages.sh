@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need from Debian or Ubuntu and is missing: a browser, Node, software OpenGL. Does nothing when all is there.
+# Installs what the tests need from Debian or Ubuntu and is missing: a browser, Node, software OpenGL, PostgreSQL. Does nothing when all is there.
 set -euo pipefail
 
 missing=()
@@ -9,6 +9,7 @@ command -v npm >/dev/null || missing+=(npm)
 libraries=$(ldconfig -p 2>/dev/null || true)
 [[ $libraries == *libGL.so.1* ]] || missing+=(libgl1 libgl1-mesa-dri)
 [[ $libraries == *libEGL.so.1* ]] || missing+=(libegl1 libegl-mesa0)
+compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
@@ -18,4 +19,8 @@ fi
 echo "Installing for the tests: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+if [[ " ${missing[*]} " == *" postgresql "* && ! -e /etc/postgresql-common/createcluster.conf ]]; then
+  mkdir -p /etc/postgresql-common # the tests start their own: no database server of the system's
+  echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
+fi
+apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold "${missing[@]}" >/dev/null

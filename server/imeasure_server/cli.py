@@ -281,7 +281,7 @@ def _run(settings: ServerSettings) -> None:
     from imeasure_server.listening import AddressUnavailable, listen, url_of
     from imeasure_server.logging_setup import set_up_logging
     from imeasure_server.models.pool import InferencePool, WorkerStartError
-    from imeasure_server.store.database import Database, StoreUnavailable, database_url
+    from imeasure_server.store.database import StoreUnavailable
 
     set_up_logging(settings.log_level)
     try:
@@ -292,11 +292,10 @@ def _run(settings: ServerSettings) -> None:
     except AddressUnavailable as error:
         _fail(str(error))
     pool = InferencePool(settings.workers, settings.queue_size)
-    database = Database(database_url(settings))
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         pool.start()
-        database.open()
+        _prepare_database(settings)
         from imeasure_server.app import create_app
         from imeasure_server.serving import serve as serve_until_signal
 
@@ -315,8 +314,22 @@ def _run(settings: ServerSettings) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):  # what is left takes no longer than this
             signal.signal(number, signal.SIG_IGN)
         pool.close(FORCED_CLOSE_SECONDS)
-        database.close()
         listener.close()
+
+
+def _prepare_database(settings: ServerSettings) -> None:
+    """Make or change its tables before there is an application, so that what is wrong is one sentence.
+
+    Raises:
+        StoreUnavailable: see `Database.open`.
+    """
+    from imeasure_server.store.database import Database, database_url
+
+    database = Database(database_url(settings))
+    try:
+        database.open()
+    finally:
+        database.close()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

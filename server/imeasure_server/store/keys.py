@@ -65,13 +65,13 @@ class Keys:
         """Make a key for a customer.
 
         Raises:
-            KeyProblem: the name is empty, too long, only digits, or that of a key in use.
+            KeyProblem: the name is empty, too long, only digits, begins with a hyphen, or is that of a key in use.
         """
         name = name.strip()
         if not name or len(name) > MAX_NAME or not name.isprintable():
             raise KeyProblem(f"Give the key a name of 1 to {MAX_NAME} printable characters.")
-        if name.isdecimal():
-            raise KeyProblem("A name cannot be a number: numbers are the ids of keys.")
+        if name.isdecimal() or name.startswith("-"):
+            raise KeyProblem("A name cannot be a number, which is an id, or begin with a hyphen.")
         secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
         row = {"name": name, "hash": key_hash(secret), "created": datetime.now(timezone.utc)}
         with self._database.writing() as connection:
@@ -89,7 +89,7 @@ class Keys:
 
         Args:
             hash: its SHA-256.
-            name: for a key that is not there yet; ``(hash)`` is added when a key in use has this name.
+            name: for a key that is not there yet, beginning with a hyphen; ``(hash)`` is added when a key in use has this name.
         """
         with self._database.writing() as connection:
             found = connection.execute(_KNOWN.where(keys.c.hash == hash)).one_or_none()
@@ -113,7 +113,8 @@ class Keys:
             return [_info(row) for row in connection.execute(_KNOWN.order_by(keys.c.id))]
 
     def count(self) -> int:
-        """How many keys are good."""
+        """How many keys are good. Those given with ``--api-key``, whose names begin with a hyphen, are not counted:
+        they are good for a start that is given them."""
         with self._database.reading() as connection:
             return int(connection.execute(_GOOD).scalar_one())
 
@@ -159,7 +160,9 @@ class Keys:
 
 _KNOWN = select(keys.c.id, keys.c.name, keys.c.created, keys.c.revoked, keys.c.last_used)
 _WITH_HASH = _KNOWN.add_columns(keys.c.hash)
-_GOOD = select(func.count()).select_from(keys).where(keys.c.revoked.is_(None))
+_GOOD = select(func.count()).select_from(keys).where(
+    keys.c.revoked.is_(None), keys.c.name.not_like("-%")
+)
 
 
 def _info(row: Any) -> KeyInfo:
