@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import subprocess
 import threading
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from .http_client import ServerError
 from .jobs import Cancelled, Progress
 from .server_installation import NO_WINDOW, ServerInstallation
+from .settings import rememberLocalKey
 
 READY = re.compile(r"IMeasure server ready at (http://\S+)")
 START_SECONDS = 180.0
@@ -29,12 +31,15 @@ class LocalServer:
     Attributes:
         address: ``http://127.0.0.1:PORT`` once it is ready, "" before and after.
         logPath: file with everything it printed, None before the first start.
+        key: made anew at each start, for the protocols that always ask for one (RadAnalyzer). It reaches the server by
+            its environment, never by the command line, which other people of this computer can read.
     """
 
     def __init__(self, installation: ServerInstallation) -> None:
         self.installation = installation
         self.address = ""
         self.logPath: Path | None = None
+        self.key = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._read = 0
 
@@ -64,6 +69,7 @@ class LocalServer:
         except BaseException:
             self.stop(0.0)
             raise
+        rememberLocalKey(self.address, self.key)
         return self.address
 
     def _launch(self, python: Path) -> None:
@@ -76,10 +82,14 @@ class LocalServer:
             guard = Path(__file__).with_name("server_guard.py")
             command = [str(python), str(guard), "serve", "--host", "127.0.0.1", "--port", "0"]
             command += ["--workspace", str(folder / "workspace")]
+            self.key = secrets.token_urlsafe(24)
+            environment = dict(self.installation.environment)
+            keys = [key for key in (environment.get("IMEASURE_API_KEYS", ""), self.key) if key]
+            environment["IMEASURE_API_KEYS"] = ",".join(keys)
             with self.logPath.open("wb") as log:
                 self._process = subprocess.Popen(
                     command,
-                    env=self.installation.environment,
+                    env=environment,
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -106,6 +116,8 @@ class LocalServer:
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """End it: ask, wait that long, then kill. With 0 it is killed at once. Does nothing when none is running."""
+        if self.address:
+            rememberLocalKey(self.address, "")
         process, self._process, self.address = self._process, None, ""
         if process is None:
             return

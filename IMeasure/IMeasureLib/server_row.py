@@ -12,7 +12,6 @@ from .http_client import ServerError
 from .imeasure_client import IMeasureClient
 from .jobs import BackgroundJob
 from .local_server_control import LocalServerControl
-from .logic import IMeasureLogic
 from .qt_timer import qtTimer
 from .settings import hostOf
 
@@ -26,12 +25,24 @@ class ServerRow:
 
     Args:
         ui: the panel's widgets, by name.
+        logic: a module's logic; its ``settings`` are used.
         onChanged: called when the server came, went or was allowed.
+        makeClient: (address, key) → a client of the module's protocol; its ``check`` says whether the server is there.
+        whatIsSent: what will leave this computer, for the question whether it may.
     """
 
-    def __init__(self, ui: Any, logic: IMeasureLogic, onChanged: Callable[[], None]) -> None:
-        self._ui, self._logic, self._onChanged = ui, logic, onChanged
+    def __init__(
+        self,
+        ui: Any,
+        logic: Any,
+        onChanged: Callable[[], None],
+        makeClient: Callable[[str, str], Any] = IMeasureClient,
+        whatIsSent: str = "",
+    ) -> None:
+        self._ui, self._onChanged, self._makeClient = ui, onChanged, makeClient
+        self._whatIsSent = whatIsSent or _("Images around your clicks, without names or identifiers,")
         self._settings = logic.settings
+        self._wantsKey = False
         self._job: BackgroundJob[Any] | None = None
         self._up: bool | None = None
         self._trouble = ""
@@ -47,7 +58,7 @@ class ServerRow:
         ui = self._ui
         ui.serverDetails.hide()
         ui.addressEdit.text = self._settings.serverURL
-        ui.keyEdit.text = self._settings.apiKey
+        ui.keyEdit.text = self._settings.typedKey
         if self._settings.isServerURLFromEnvironment:
             ui.addressEdit.readOnly = True
             ui.addressEdit.toolTip = _("The environment variable IMEASURE_SERVER_URL says where the server is.")
@@ -100,20 +111,20 @@ class ServerRow:
             return
         address, key = self._settings.serverURL, self._settings.apiKey
         self._job = BackgroundJob(
-            lambda cancel, progress: IMeasureClient(address, key).check(cancel),
+            lambda cancel, progress: self._makeClient(address, key).check(cancel),
             lambda _answer: self._checked(address, ""),
-            lambda error: self._checked(address, self._sentence(error)),
+            lambda error: self._checked(address, self._sentence(error), getattr(error, "status", None)),
             timerFactory=qtTimer,
         ).start()
         self._show()
 
-    def _checked(self, address: str, trouble: str) -> None:
+    def _checked(self, address: str, trouble: str, status: int | None = None) -> None:
         self._job = None
         if address != self._settings.serverURL:
             self.check()
             return
         before = (self._up, self._trouble)
-        self._up, self._trouble = not trouble, trouble
+        self._up, self._trouble, self._wantsKey = not trouble, trouble, status in (401, 403)
         self._show()
         if before != (self._up, self._trouble):
             self._onChanged()
@@ -143,7 +154,7 @@ class ServerRow:
         address, key = self._ui.addressEdit.text.strip(), self._ui.keyEdit.text.strip()
         if self._settings.isServerURLFromEnvironment:
             address = self._settings.serverURL
-        if (address, key) == (self._settings.serverURL, self._settings.apiKey):
+        if (address, key) == (self._settings.serverURL, self._settings.typedKey):
             return
         self.use(address, key)
 
@@ -163,10 +174,10 @@ class ServerRow:
         """Use a local server that got ready; when it has stopped, go back to the address from before it."""
         if address:
             self._addressBefore = self._addressBefore or self._settings.serverURL
-            self.use(address, self._settings.apiKey)
+            self.use(address, self._settings.typedKey)
         elif address == "" and self._addressBefore:
             self._settings.serverURL, self._addressBefore = self._addressBefore, ""
-            self.use(self._settings.serverURL, self._settings.apiKey)
+            self.use(self._settings.serverURL, self._settings.typedKey)
         self._show()
         self._onChanged()
 
@@ -183,9 +194,8 @@ class ServerRow:
         host = hostOf(self._settings.serverURL)
         ui.consentButton.setVisible(waitsForConsent)
         ui.consentButton.toolTip = _(
-            "Images around your clicks, without names or identifiers, will be sent to {host}. "
-            "This is asked once for each server that is not on this computer."
-        ).format(host=host)
+            "{what} will be sent to {host}. This is asked once for each server that is not on this computer."
+        ).format(what=self._whatIsSent, host=host)
         ui.startServerButton.setVisible(self._up is False and not self.local.isBusy)
         ui.startServerButton.enabled = not self.local.whyNot
         ui.startServerButton.text = self.local.startText
@@ -200,6 +210,8 @@ class ServerRow:
             return GREY, _("Looking for a server at {address}…").format(address=address)
         if not self._up and self.local.asksToInstall:
             return AMBER, _("Not installed yet")
+        if not self._up and self._wantsKey:
+            return RED, _("A key is needed at {address}").format(address=address)
         if not self._up:
             return RED, _("No server at {address}").format(address=address)
         if not self.hasConsent:

@@ -17,6 +17,9 @@ SERVER_PYTHON = "IMeasure/ServerPython"
 
 DEFAULT_SERVER_URL = "http://127.0.0.1:8000"
 
+_localKeys: dict[str, str] = {}
+"""Address of each server that this Slicer started → the key that it made for it. Forgotten with the server."""
+
 
 class SettingsStore(Protocol):
     """The part of ``qt.QSettings`` that is used."""
@@ -58,6 +61,14 @@ def isLoopback(url: str) -> bool:
         return False
 
 
+def rememberLocalKey(address: str, key: str) -> None:
+    """A server at ``address`` was started by this Slicer, with a key of its own; "" when it has ended."""
+    if key:
+        _localKeys[address.rstrip("/")] = key
+    else:
+        _localKeys.pop(address.rstrip("/"), None)
+
+
 class Settings:
     """Where the server is. Modules with an address of their own give other names of settings and variables."""
 
@@ -89,9 +100,14 @@ class Settings:
         return bool(self._environment.get("IMEASURE_SERVER_URL", "").strip())
 
     @property
-    def apiKey(self) -> str:
-        """Key for the server, "" for none."""
+    def typedKey(self) -> str:
+        """Key that the person entered, or that the environment names; "" for none."""
         return self._environment.get("IMEASURE_API_KEY", "").strip() or self._text(API_KEY)
+
+    @property
+    def apiKey(self) -> str:
+        """Key for the server at ``serverURL``, "" for none; of a server that Slicer started itself, the one it made."""
+        return _localKeys.get(self.serverURL.rstrip("/"), "") or self.typedKey
 
     @apiKey.setter
     def apiKey(self, key: str) -> None:
