@@ -1,0 +1,55 @@
+"""Turning radiographs, letterboxes and frames: a marked pixel is followed there and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from imeasure_server.vhs.ensemble import _frame, _framed
+from imeasure_server.vhs.letterbox import letterboxed
+from imeasure_server.vhs.network import INPUT_HEIGHT, INPUT_WIDTH
+from imeasure_server.vhs.orientation import ORIENTATIONS, turned, turned_back
+
+
+@pytest.mark.parametrize("orientation", range(ORIENTATIONS))
+def test_a_pixel_comes_back_to_where_it_was(orientation: int) -> None:
+    picture = np.zeros((50, 70), np.uint8)
+    picture[12, 33] = 255
+    (row, column) = np.argwhere(turned(picture, orientation))[0]
+    back = turned_back(np.array([[column + 0.5, row + 0.5]]), orientation, 70, 50)
+    assert back[0] == pytest.approx([33.5, 12.5])
+
+
+def test_the_orientations_differ() -> None:
+    picture = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    assert len({(turned(picture, index).shape, turned(picture, index).tobytes()) for index in range(8)}) == 8
+
+
+@pytest.mark.parametrize("shape", [(300, 900), (1200, 500), (352, 448), (20, 30)])
+def test_a_letterbox_keeps_proportions_and_points(shape: tuple[int, int]) -> None:
+    picture = np.zeros(shape, np.uint8)
+    rows, columns = shape
+    picture[rows // 4 : rows // 2, columns // 4 : columns // 2] = 200
+    canvas, box = letterboxed(picture, INPUT_HEIGHT, INPUT_WIDTH)
+    assert canvas.shape == (INPUT_HEIGHT, INPUT_WIDTH)
+    y, x = np.nonzero(canvas > 100)
+    middle = box.to_picture(np.array([(x + 0.5).mean(), (y + 0.5).mean()]))
+    expected = [(columns // 4 + columns // 2) / 2, (rows // 4 + rows // 2) / 2]
+    assert middle == pytest.approx(expected, abs=1.0 / box.scale)
+    assert box.to_picture(box.to_input(np.array([[3.0, 4.0]])))[0] == pytest.approx([3.0, 4.0])
+
+
+@pytest.mark.parametrize("size", [(200, 260), (900, 1200), (2500, 3000)])
+@pytest.mark.parametrize("turn", [0.0, 7.0, -4.0])
+def test_a_frame_shows_a_spot_where_its_matrix_says(size: tuple[int, int], turn: float) -> None:
+    """Also for large pictures, which are averaged down before: no half pixel is lost."""
+    height, width = size
+    picture = np.zeros(size, np.uint8)
+    radius = max(2, width // 60)
+    row, column = height // 3, width * 2 // 3
+    picture[row - radius : row + radius, column - radius : column + radius] = 255
+    frame = _frame(np.array([width, height]) / 2, 0.9 * min(INPUT_WIDTH / width, INPUT_HEIGHT / height), turn, (0.02, -0.01))
+    shown = _framed(picture, frame)
+    y, x = np.mgrid[:INPUT_HEIGHT, :INPUT_WIDTH] + 0.5
+    found = np.array([(shown * x).sum(), (shown * y).sum()]) / shown.sum()
+    assert found == pytest.approx(frame[:, :2] @ [column, row] + frame[:, 2], abs=0.1)
