@@ -14,6 +14,8 @@ from imeasure_server.api import docs, health, imeasure
 from imeasure_server.api.access import require_key
 from imeasure_server.api.errors import add_error_handlers
 from imeasure_server.api.middleware import RequestRecord
+from imeasure_server.api.radanalyzer.router import v3
+from imeasure_server.api.resources import Store
 from imeasure_server.metrics import ServerMetrics
 from imeasure_server.models.pool import InferencePool
 from imeasure_server.settings import ServerSettings
@@ -29,20 +31,23 @@ def create_app(settings: ServerSettings, pool: InferencePool | None = None) -> F
         pool: workers that are already starting, which the caller closes; by default the application has its own.
     """
     workers = pool if pool is not None else InferencePool(settings.workers, settings.queue_size)
+    store = Store.of(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         workers.start()
+        await asyncio.to_thread(store.open)
         await asyncio.to_thread(workers.wait_until_ready)
         try:
             yield
         finally:
             if pool is None:
                 await asyncio.to_thread(workers.close)
+            await asyncio.to_thread(store.database.close)
 
     app = FastAPI(
         title="IMeasure server",
-        summary="Click a lesion, get a measured mask. Not a medical device.",
+        summary="Click a lesion, get a measured mask; send a radiograph, get a heart score. Not a medical device.",
         version=__version__,
         docs_url=None,
         redoc_url=None,
@@ -50,11 +55,13 @@ def create_app(settings: ServerSettings, pool: InferencePool | None = None) -> F
     )
     app.state.settings = settings
     app.state.pool = workers
+    app.state.store = store
     app.state.metrics = ServerMetrics(workers)
     app.include_router(health.router)
     app.include_router(docs.router)
     for protocol in PROTOCOLS:
         app.include_router(protocol, dependencies=[Depends(require_key)])
+    app.include_router(v3)  # asks for keys itself, and always
     add_error_handlers(app)
     app.add_middleware(RequestRecord, metrics=app.state.metrics)
     return app

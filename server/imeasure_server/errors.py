@@ -1,7 +1,8 @@
 """Errors that a client is told about: status, code, message and details, without any web framework.
 
-One class per row of the iMeasure contract's error table, and three for what every protocol of the server needs:
-`Unauthorized`, `PayloadTooLarge` and `ServerBusy`. `app.py` renders all of them as ``{"error", "code", "details"?}``.
+One class per row of the iMeasure contract's error table, and four for what every protocol of the server needs:
+`Unauthorized`, `PayloadTooLarge`, `ServerBusy` and `DatabaseUnavailable`. `api/errors.py` renders all of them as
+``{"error", "code", "details"?}``, or as ``{"error"}`` on addresses of the RadAnalyzer API.
 Messages are sentences for a person: they never hold a traceback, a path of this machine or a key.
 """
 
@@ -163,5 +164,17 @@ class ServerBusy(ApiError):
             503,
             "SERVER_BUSY",
             "The server is busy; try again in a moment",
+            headers={"Retry-After": str(retry_after_seconds)},
+        )
+
+
+class DatabaseUnavailable(ApiError):
+    """The database that the request needs did not do what was asked."""
+
+    def __init__(self, retry_after_seconds: int = 5) -> None:
+        super().__init__(
+            503,
+            "DATABASE_UNAVAILABLE",
+            "The server's database does not answer; try again in a moment",
             headers={"Retry-After": str(retry_after_seconds)},
         )

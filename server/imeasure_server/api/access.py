@@ -1,15 +1,17 @@
-"""The dependency that asks for a key."""
+"""The dependencies that ask for a key."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import Request, Security
 from fastapi.security import APIKeyHeader
 
-from imeasure_server.api.resources import settings_of
-from imeasure_server.authentication import is_known_key
+from imeasure_server.api.radanalyzer.errors import InvalidApiKey
+from imeasure_server.api.resources import settings_of, store_of
 from imeasure_server.errors import Unauthorized
+from imeasure_server.store.keys import KeyInfo
 
 _header = APIKeyHeader(name="x-api-key", auto_error=False, description="Needed when the server asks for keys")
 
@@ -18,6 +20,19 @@ async def require_key(request: Request, key: Annotated[str | None, Security(_hea
     """Raises:
     Unauthorized: the server asks for a key and this is none of its keys.
     """
-    settings = settings_of(request)
-    if settings.asks_for_key and not is_known_key(key, settings.api_keys):
+    if not settings_of(request).asks_for_key:
+        return
+    if not key or not await asyncio.to_thread(store_of(request).customers.lets_in, key):
         raise Unauthorized
+
+
+async def require_customer(request: Request, key: Annotated[str | None, Security(_header)]) -> KeyInfo:
+    """Whose request this is. Needs a key wherever the server listens.
+
+    Raises:
+        InvalidApiKey: there is none, or it is nobody's.
+    """
+    customer = await asyncio.to_thread(store_of(request).customers.identify, key) if key else None
+    if customer is None:
+        raise InvalidApiKey
+    return customer

@@ -10,10 +10,11 @@ import uuid
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from imeasure_server.errors import InternalError, ServerBusy
+from imeasure_server.api.radanalyzer.errors import error_body, is_v3
+from imeasure_server.errors import ApiError, InternalError, ServerBusy
 from imeasure_server.logging_setup import FIELDS
 from imeasure_server.metrics import ServerMetrics
 
@@ -62,11 +63,10 @@ class RequestRecord:
             logger.exception("A request failed unexpectedly.", extra={FIELDS: {"request_id": request_id}})
             if status:
                 raise
-            await JSONResponse(InternalError().body, 500)(scope, receive, send_recorded)
+            await error_answer(scope, InternalError())(scope, receive, send_recorded)
         except asyncio.CancelledError:  # a second Ctrl-C: the server ends now
             if not status:
-                busy = ServerBusy()
-                await JSONResponse(busy.body, busy.status, busy.headers)(scope, receive, send_recorded)
+                await error_answer(scope, ServerBusy())(scope, receive, send_recorded)
             raise
         finally:
             self._record(scope, request_id, status or GONE, time.perf_counter() - start, timings)
@@ -84,6 +84,12 @@ class RequestRecord:
             "stages": {name: round(spent, 4) for name, spent in timings.items()},
         }
         logger.info("request", extra={FIELDS: fields})
+
+
+def error_answer(scope: Scope, error: ApiError) -> Response:
+    """An error in the form of the protocol that the request's address belongs to."""
+    body = error_body(error) if is_v3(scope["path"]) else error.body
+    return JSONResponse(body, error.status, headers=error.headers)
 
 
 def _request_id(given: str | None) -> str:

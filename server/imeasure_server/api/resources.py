@@ -2,10 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from starlette.requests import Request
 
+from imeasure_server.customers import Customers
 from imeasure_server.metrics import ServerMetrics
+from imeasure_server.models.pool import InferencePool
 from imeasure_server.settings import ServerSettings
+from imeasure_server.store.database import Database, database_url
+from imeasure_server.store.history import History
+from imeasure_server.store.keys import Keys
+from imeasure_server.store.pop_sessions import PopSessions
+from imeasure_server.store.usage import Usage
+
+
+@dataclass(frozen=True)
+class Store:
+    """What the server keeps. Everything in it blocks: call it with ``asyncio.to_thread``."""
+
+    database: Database
+    customers: Customers
+    usage: Usage
+    history: History
+    sessions: PopSessions
+
+    @classmethod
+    def of(cls, settings: ServerSettings) -> Store:
+        """The store of these settings; nothing is opened yet."""
+        database = Database(database_url(settings))
+        return cls(
+            database,
+            Customers(Keys(database), settings.api_keys),
+            Usage(database, settings.charged_rates),
+            History(database),
+            PopSessions(database, settings.pop_limits),
+        )
+
+    def open(self) -> None:
+        """Connect, make the tables, enter the keys of the settings.
+
+        Raises:
+            StoreUnavailable: the database failed; a sentence.
+        """
+        self.database.open()
+        self.customers.open()
 
 
 def settings_of(request: Request) -> ServerSettings:
@@ -18,3 +59,15 @@ def metrics_of(request: Request) -> ServerMetrics:
     """What Prometheus is told."""
     metrics: ServerMetrics = request.app.state.metrics
     return metrics
+
+
+def pool_of(request: Request) -> InferencePool:
+    """Who computes."""
+    pool: InferencePool = request.app.state.pool
+    return pool
+
+
+def store_of(request: Request) -> Store:
+    """What is kept."""
+    store: Store = request.app.state.store
+    return store

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from imeasure_server.vhs.landmarks import FloatArray
-from imeasure_server.vhs.results import ImageResult
+from imeasure_server.vhs.landmarks import FloatArray, in_pixels
+from imeasure_server.vhs.results import Confidence, ImageResult
 
 if TYPE_CHECKING:
     from imeasure_server.models.worker import WorkerContext
@@ -114,3 +114,43 @@ class Rectify:
         except NotAScreen:
             return RectifyOutcome(None, 0, 0, timings)
         return RectifyOutcome(write_jpeg(flat), flat.shape[1], flat.shape[0], timings)
+
+
+@dataclass(eq=False)
+class DrawOutcome:
+    """The annotated picture as a PNG."""
+
+    png: bytes
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class DrawLandmarks:
+    """Draw landmarks and scores on a picture that was measured before.
+
+    Attributes:
+        content: the bytes of a JPEG or PNG file.
+        landmarks: (7, 2) normalised to it.
+        confidence: in words on the picture.
+    """
+
+    content: bytes
+    landmarks: FloatArray
+    confidence: Confidence
+
+    def run(self, context: WorkerContext) -> DrawOutcome:
+        """Raises:
+        PictureError: the bytes cannot be decoded.
+        """
+        from imeasure_server.imaging.pictures import read_picture, write_png
+        from imeasure_server.vhs.rendering import render
+        from imeasure_server.vhs.score import score_landmarks
+
+        timings: dict[str, float] = {}
+        with context.stage("decode", timings):
+            picture = read_picture(self.content)
+        with context.stage("render", timings):
+            height, width = picture.shape[:2]
+            points = in_pixels(self.landmarks, width, height)
+            drawn = render(picture, points, score_landmarks(points, (width, height)), self.confidence)
+            return DrawOutcome(write_png(drawn), timings)

@@ -1,0 +1,1 @@
+"""The RadAnalyzer V3 API, ``/v3/*``."""
