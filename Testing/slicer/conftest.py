@@ -24,7 +24,13 @@ sys.path[:] = [path for path in sys.path if path not in _shadowing]
 import slicer  # noqa: E402
 import vtk  # noqa: E402
 
-for folder in (REPOSITORY / "Testing", REPOSITORY / "server", REPOSITORY / "IMeasure", Path(__file__).resolve().parent):
+for folder in (
+    REPOSITORY / "Testing",
+    REPOSITORY / "server",
+    REPOSITORY / "IMeasure",
+    REPOSITORY / "VHSAnalyzer",
+    Path(__file__).resolve().parent,
+):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 

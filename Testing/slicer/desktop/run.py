@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-MODULE_FOLDERS = ("IMeasure", "IMeasure/SegmentEditorIMeasure")
+MODULE_FOLDERS = ("IMeasure", "IMeasure/SegmentEditorIMeasure", "VHSAnalyzer")
 HEALTHY_WITHIN_SECONDS = 90
 
 
