@@ -11,7 +11,7 @@ PORT ?= 8000
 export IMEASURE_DATA ?= $(abspath ../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-slicer test-package lint serve bench bench-accuracy train train-segmentation train-choice lock clean
+.PHONY: help setup setup-dev demo test test-slicer test-package lint serve bench bench-accuracy train train-segmentation train-choice train-screen lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -69,6 +69,11 @@ train-segmentation: $(VENV)/.dev ## train the promptable network, or go on with 
 
 train-choice: $(VENV)/.dev ## fit how the network chooses among cube sizes, after new weights (minutes)
 	PYTHONPATH=Testing:server $(BIN)/python server/training/fit_choice.py
+
+train-screen: $(VENV)/.dev ## train what finds a screen in a photograph, then measure it, in training-output/vhs-screen (an hour)
+	PYTHONPATH=server/training:server $(BIN)/python -m vhs_screen --output training-output/vhs-screen $(ARGS)
+	cd training-output/vhs-screen && sha256sum screen.safetensors > SHA256SUMS
+	PYTHONPATH=server/training:server $(BIN)/python -m vhs_screen.evaluation --output training-output/vhs-screen/evaluation --weights training-output/vhs-screen
 
 lock: $(VENV)/.dev ## make the lock files anew
 	PATH="$(abspath $(BIN)):$$PATH" server/lock.sh

@@ -12,6 +12,7 @@ import argparse
 import os
 from pathlib import Path
 
+import cv2
 import torch
 
 from vhs_screen.radiographs import radiograph_source, synthetic_thoraxes
@@ -39,6 +40,7 @@ def main() -> None:
     if options.device == "cpu":
         torch.set_num_threads(1)  # the other core makes the samples
     schedule = Schedule(options.steps, options.minutes, options.batch, options.rate, seed=options.seed)
+    cv2.setNumThreads(0)  # a process that makes samples hangs when OpenCV has had threads in this one before
     thoraxes = synthetic_thoraxes(options.thoraxes, options.seed)
     samples = Samples(
         radiograph_source(data, thoraxes), read_photographs(data), options.seed + steps_done(options.output)

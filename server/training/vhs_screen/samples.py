@@ -23,6 +23,9 @@ from vhs_screen.simulator import Photographs, photograph
 Picture: TypeAlias = NDArray[np.uint8]
 
 CUT_SHARE, NEGATIVE_SHARE = 0.08, 0.4
+REMEMBERED, NEW_SHARE = 800, 0.35
+"""Samples that are kept to be shown again, and the share of those shown that are new."""
+
 TRAINING_PHOTOGRAPHS = ("brick.png", "camera.png", "coffee.png", "grass.png", "text.png", "rocket.jpg")
 """Of ``negatives-natural``; the others are for the evaluation."""
 
@@ -46,7 +49,7 @@ class Sample:
 
 
 class Samples(IterableDataset[Sample]):
-    """Samples drawn from a seed; every worker draws its own.
+    """Samples drawn from a seed; every worker draws its own, and shows each a few times, mirrored or in other tones.
 
     Args:
         source: gives flat radiographs.
@@ -62,8 +65,17 @@ class Samples(IterableDataset[Sample]):
         cv2.setNumThreads(1)
         info = get_worker_info()
         rng = np.random.default_rng([self._seed, info.id if info else 0])
+        shown: list[Sample] = []
         while True:
-            yield self.draw(rng)
+            if len(shown) < 50 or rng.random() < NEW_SHARE:
+                new = self.draw(rng)
+                if len(shown) < REMEMBERED:
+                    shown.append(new)
+                else:
+                    shown[int(rng.integers(REMEMBERED))] = new
+                yield new
+            else:
+                yield _again(shown[int(rng.integers(len(shown)))], rng)
 
     def draw(self, rng: np.random.Generator) -> Sample:
         side = int(np.exp(rng.uniform(np.log(SIDE), np.log(2.2 * SIDE))))
@@ -107,6 +119,18 @@ def _sample(picture: Picture, corners: NDArray[np.float64] | None, is_whole: boo
         torch.tensor(float(corners is not None)),
         torch.tensor(float(is_whole)),
     )
+
+
+def _again(sample: Sample, rng: np.random.Generator) -> Sample:
+    """The same sample in other tones, mirrored half of the times."""
+    light = (sample.picture.float() / 255.0) ** float(np.exp(rng.normal(0, 0.15))) * float(rng.uniform(0.85, 1.05))
+    light = light * torch.from_numpy(1 + rng.normal(0, 0.03, (3, 1, 1))).float()
+    picture, mask, corners = (light * 255.0).clamp(0, 255).byte(), sample.mask, sample.corners
+    if rng.random() < 0.5:
+        picture, mask = picture.flip(2), mask.flip(1)
+        corners = corners[[1, 0, 3, 2]]
+        corners = torch.stack([SIDE - corners[:, 0], corners[:, 1]], 1)
+    return Sample(picture, corners, mask, sample.is_screen, sample.is_whole)
 
 
 def joined(samples: list[Sample]) -> Sample:
