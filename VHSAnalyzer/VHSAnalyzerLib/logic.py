@@ -172,9 +172,16 @@ class VHSAnalyzerLogic:
             onCancelled,
         )
 
-    def background(self, work: Callable[..., Any], *callbacks: Any) -> BackgroundJob[Any]:
+    def background(
+        self,
+        work: Callable[..., Any],
+        onResult: Callable[[Any], None],
+        onFailure: Callable[[Exception], None],
+        onProgress: Progress | None = None,
+        onCancelled: Callable[[], None] | None = None,
+    ) -> BackgroundJob[Any]:
         """Start work off the GUI thread; callbacks as in ``BackgroundJob``."""
-        return BackgroundJob(work, *callbacks, timerFactory=self._timerFactory).start()
+        return BackgroundJob(work, onResult, onFailure, onProgress, onCancelled, self._timerFactory).start()
 
     def apply(self, volumeNode: Any, answer: Answer) -> Analysis:
         """Write an answer into the scene; GUI thread only. Landmarks of an earlier answer are replaced or, when the new
