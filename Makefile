@@ -11,7 +11,7 @@ PORT ?= 8000
 export IMEASURE_DATA ?= $(abspath ../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-slicer test-package lint serve bench bench-accuracy train train-segmentation train-choice train-screen lock clean
+.PHONY: help setup setup-dev demo test test-slicer test-package lint serve bench bench-accuracy train train-segmentation train-choice train-screen train-classifier lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ train-screen: $(VENV)/.dev ## train what finds a screen in a photograph, then me
 	PYTHONPATH=server/training:server $(BIN)/python -m vhs_screen --output training-output/vhs-screen $(ARGS)
 	cd training-output/vhs-screen && sha256sum screen.safetensors > SHA256SUMS
 	PYTHONPATH=server/training:server $(BIN)/python -m vhs_screen.evaluation --output training-output/vhs-screen/evaluation --weights training-output/vhs-screen
+
+train-classifier: $(VENV)/.dev ## train what tells a dog's lateral thorax from other pictures, in training-output/vhs-classifier (minutes)
+	PYTHONPATH=server/training:server $(BIN)/python -m vhs_classifier --output training-output/vhs-classifier $(ARGS)
 
 lock: $(VENV)/.dev ## make the lock files anew
 	PATH="$(abspath $(BIN)):$$PATH" server/lock.sh
