@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 import pytest
-from phantoms.radiograph import lateral_thorax
 from vhs.anatomy import sample_thorax
 from vhs.attenuation import AttenuationMap, View
 from vhs.heart import sample_heart
 from vhs.spine import T4, T9, sample_spine
 
 from imeasure_server.vhs.score import score_landmarks
+from phantoms.radiograph import lateral_thorax
 
 FLAT = View(scale=20.0, offset=(100.0, 80.0))
 
@@ -41,7 +41,7 @@ def test_projection_of_depth_follows_yaw_and_roll() -> None:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_a_heart_has_the_scores_that_it_was_made_with(seed: int) -> None:
-    """Measured on its outline: the long axis reaches the apex, the short one both borders, the atrium is on the border."""
+    """On its outline: the long axis reaches the apex, the short one both borders, the atrium is on one."""
     heart = sample_heart(np.random.default_rng(seed), (3.0, 5.0))
     top, bottom, right, left, atrium = heart.landmarks()
     assert 7.5 <= math.dist(top, bottom) + math.dist(right, left) <= 14.0

@@ -57,6 +57,15 @@ def save_weights(path: Path, network: nn.Module) -> None:
     save_file(tensors, path, {"format": "pt"})
 
 
+def record_hash(path: Path) -> None:
+    """List a file's hash in the ``SHA256SUMS`` beside it, in place of an older one."""
+    listing = path.parent / CHECKSUMS
+    lines = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
+    kept = [line for line in lines if line.partition("  ")[2] != path.name]
+    kept.append(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}")
+    listing.write_text("\n".join(sorted(kept, key=lambda line: line[64:])) + "\n", encoding="utf-8")
+
+
 def _listed_hash(folder: Path, name: str) -> str:
     listing = folder / CHECKSUMS
     lines = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []

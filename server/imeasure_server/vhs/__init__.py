@@ -1,1 +1,1 @@
-"""Vertebral heart score from a lateral thoracic radiograph of a dog: landmarks, score, confidence, picture of picture."""
+"""Vertebral heart score from a lateral thoracic radiograph of a dog, or from a photograph of one on a screen."""

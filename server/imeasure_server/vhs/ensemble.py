@@ -26,7 +26,13 @@ CLOSE_ROOM = 2.1
 CONCENTRATED_WITHIN = 3.5 * STRIDE
 """Input pixels about a landmark within which a heat map's mass counts as seen there."""
 
-VIEWS = ((1.0, 0.0, 0.0, 0.0), (0.94, 2.0, 0.02, 0.0), (1.06, -2.0, -0.02, 0.01), (0.97, -4.0, 0.0, -0.02), (1.03, 4.0, 0.0, 0.02))
+VIEWS = (
+    (1.0, 0.0, 0.0, 0.0),
+    (0.94, 2.0, 0.02, 0.0),
+    (1.06, -2.0, -0.02, 0.01),
+    (0.97, -4.0, 0.0, -0.02),
+    (1.03, 4.0, 0.0, 0.02),
+)
 """Each fold's second look: zoom, turn in degrees, shift as shares of the input; so that the folds err apart."""
 
 
@@ -47,7 +53,7 @@ class EnsemblePrediction:
     orientation: int
 
     def deviations(self, width: float, height: float) -> FloatArray:
-        """(7,) standard deviation of the folds about their mean in normalised coordinates, root mean square of x and y."""
+        """(7,) standard deviation of the folds in normalised coordinates, root mean square of x and y."""
         scaled = self.by_fold / np.array([width, height])
         variance: FloatArray = scaled.var(axis=0, ddof=1).mean(axis=1)
         return np.sqrt(variance)

@@ -21,9 +21,11 @@ LANDMARK_NAMES = ("heart_top", "heart_bottom", "heart_right", "heart_left", "VLA
 
 def normalised(points: FloatArray, width: float, height: float) -> FloatArray:
     """Points in pixels as fractions of the image's width and height; shape (..., 2)."""
-    return points / np.array([width, height])
+    result: FloatArray = points / np.array([width, height])
+    return result
 
 
 def in_pixels(fractions: FloatArray, width: float, height: float) -> FloatArray:
     """Normalised points in pixels; shape (..., 2)."""
-    return fractions * np.array([width, height])
+    result: FloatArray = fractions * np.array([width, height])
+    return result

@@ -26,11 +26,13 @@ class Letterbox:
 
     def to_input(self, points: FloatArray) -> FloatArray:
         """Continuous pixel coordinates of the picture (..., 2) to those of the input."""
-        return points * self.scale + np.array([self.left, self.top])
+        moved: FloatArray = points * self.scale + np.array([self.left, self.top])
+        return moved
 
     def to_picture(self, points: FloatArray) -> FloatArray:
         """Continuous pixel coordinates of the input (..., 2) to those of the picture."""
-        return (points - np.array([self.left, self.top])) / self.scale
+        moved: FloatArray = (points - np.array([self.left, self.top])) / self.scale
+        return moved
 
 
 def letterboxed(picture: NDArray[np.uint8], height: int, width: int) -> tuple[NDArray[np.float32], Letterbox]:

@@ -1,1 +1,1 @@
-"""Synthetic lateral thoracic radiographs of dogs, and the training of the landmark networks on them (`make train-vhs`)."""
+"""Synthetic lateral thoracic radiographs of dogs, and the landmark networks trained on them (`make train-vhs`)."""

@@ -49,7 +49,9 @@ def sample_thorax(rng: np.random.Generator, height: int = 512, width: int = 640)
     fat, aeration = float(rng.exponential(0.3)), rng.uniform(0.35, 0.95)
     draw_skin(image, spine, sternum, rng, thickness, min(fat, 1.4))
     draw_abdomen(image, spine, diaphragm, rng, thickness)
-    draw_lungs(image, thorax_outline(spine, sternum, diaphragm), heart, rng, thickness * rng.uniform(0.35, 0.7), aeration)
+    draw_lungs(
+        image, thorax_outline(spine, sternum, diaphragm), heart, rng, thickness * rng.uniform(0.35, 0.7), aeration
+    )
     draw_airways_and_vessels(image, spine, heart, diaphragm, rng, aeration)
     image.values = soften_bone(image.values, rng, view.scale)
     density = rng.uniform(0.45, 1.0)
@@ -85,9 +87,7 @@ def _sternum(spine: Spine, heart: Heart, rng: np.random.Generator) -> Sternum:
     return sternum
 
 
-def _view(
-    spine: Spine, sternum: Sternum, heart: Heart, rng: np.random.Generator, height: int, width: int
-) -> View:
+def _view(spine: Spine, sternum: Sternum, heart: Heart, rng: np.random.Generator, height: int, width: int) -> View:
     """A frame that shows the thorax, often more, with the anatomy near its middle."""
     top = min(spine.cranial[T4 - 3 :, 1].min(), spine.cranial[T4][1]) - rng.uniform(0.8, 3.5)
     bottom = max(sternum.cranial[1], sternum.caudal[1], heart.landmarks()[1][1]) + rng.uniform(0.3, 2.2)

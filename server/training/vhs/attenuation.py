@@ -152,9 +152,7 @@ class AttenuationMap:
         return cover * ((1 - roundness) + roundness * depth), box
 
 
-def _box(
-    points: FloatArray, margin: float, shape: tuple[int, ...]
-) -> tuple[tuple[int, int], tuple[int, int]] | None:
+def _box(points: FloatArray, margin: float, shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]] | None:
     low, high = np.floor(points.min(0) - margin).astype(int), np.ceil(points.max(0) + margin).astype(int)
     left, top = max(0, low[0]), max(0, low[1])
     right, bottom = min(shape[1], high[0]), min(shape[0], high[1])

@@ -60,7 +60,7 @@ class Heart:
         return np.array(self.base) + self.long_axis * t[:, None] * along + w[:, None] * across
 
     def depth_share(self, points: FloatArray) -> FloatArray:
-        """How deep the heart is at points (..., 2) as a share: less at the base, where it is atria and great vessels."""
+        """Depth of the heart at points (..., 2) as a share: less at the base, which is atria and great vessels."""
         along = np.array([math.sin(self.tilt), math.cos(self.tilt)])
         t = (points - np.array(self.base)) @ along / self.long_axis
         rise: FloatArray = np.clip((t + 0.12) / 0.5, 0, 1)

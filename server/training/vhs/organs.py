@@ -68,7 +68,9 @@ def draw_skin(
     chest = belly[0] + np.array([-rng.uniform(0.6, 1.8), -rng.uniform(0.2, 1.2)])
     front = smooth_curve(np.array([throat, (throat + chest) / 2 + [0.0, 0.4], chest, belly[0], belly[2]]), 20)[:-4]
     head_end = np.array([back[0][0] - 4, back[0][1] - 3.0])
-    outline = np.concatenate([[head_end], back, [back[-1] + [4.0, 0.0], end + [4.0, 0.0]], belly[::-1][:-2], front[::-1]])
+    outline = np.concatenate(
+        [[head_end], back, [back[-1] + np.array([4.0, 0.0]), end + np.array([4.0, 0.0])], belly[::-1][:-2], front[::-1]]
+    )
     image.add_solid(outline, thickness, SOFT, roundness=1.0, edge=3.2)
     lean = outline.copy()
     centre = lean.mean(0)
@@ -94,9 +96,13 @@ def draw_lungs(
     image.values[top:bottom, left:right] -= (SOFT * 0.9 * air).astype(np.float32)
     heart_depth = min(heart.short_axis * rng.uniform(0.55, 1.0), depth * 0.95)
     local = AttenuationMap(image.values.shape, image.view)
-    local.add_solid(heart.outline(), heart_depth, SOFT * 0.9 * aeration, 1.0, edge=heart.short_axis * rng.uniform(0.16, 0.55))
+    local.add_solid(
+        heart.outline(), heart_depth, SOFT * 0.9 * aeration, 1.0, edge=heart.short_axis * rng.uniform(0.16, 0.55)
+    )
     shallow = rng.uniform(0.1, 0.7)
-    local.values *= (shallow + (1 - shallow) * heart.depth_share(image.view.bodies(image.values.shape))).astype(np.float32)
+    local.values *= (shallow + (1 - shallow) * heart.depth_share(image.view.bodies(image.values.shape))).astype(
+        np.float32
+    )
     soft_limit = np.zeros_like(image.values)
     soft_limit[top:bottom, left:right] = np.clip(profile * 4, 0, 1)
     image.values += local.values * np.maximum(soft_limit, 0.15)
@@ -127,7 +133,7 @@ def draw_airways_and_vessels(
     image.add_tube(ring, 0.035, SOFT * rng.uniform(0.3, 1.5))
     _draw_great_vessels(image, spine, heart, carina, diaphragm, rng)
     _draw_lung_vessels(image, carina + np.array([0.5, 0.3]), heart, rng)
-    mediastinum = np.array([inlet + [0.4, -0.2], carina + [-0.3, 0.1], heart.border("cranial")[8], inlet + [0.6, 1.7]])
+    mediastinum = np.array([inlet + (0.4, -0.2), carina - (0.3, -0.1), heart.border("cranial")[8], inlet + (0.6, 1.7)])
     image.add_solid(mediastinum, rng.uniform(0.5, 2.2), SOFT * aeration * 0.8, roundness=1.0, edge=0.9)
 
 

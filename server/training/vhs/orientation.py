@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import math
 import time
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from imeasure_server.vhs.orientation import ORIENTATIONS, build_orientation_network, orientation_input, turned
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
+from imeasure_server.vhs.orientation import ORIENTATIONS, build_orientation_network, orientation_input, turned
 from vhs.dataset import RenderedSet
 from vhs.samples import framed_sample
 
@@ -62,9 +61,10 @@ def main() -> None:
     )
     truth = torch.arange(ORIENTATIONS).repeat(SAMPLES_A_BATCH)
     start, budget, right = time.monotonic(), options.minutes * 60, 0.0
-    spent = 0.0
-    for step, batch in enumerate(itertools.takewhile(lambda _: spent < budget, loader)):
+    for step, batch in enumerate(loader):
         spent = time.monotonic() - start
+        if spent >= budget:
+            break
         for group in optimizer.param_groups:
             group["lr"] = 1e-3 * 0.5 * (1 + math.cos(math.pi * min(1.0, spent / budget)))
         logits = network(batch.flatten(0, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ def draw_sternum(image: AttenuationMap, sternum: Sternum, rng: np.random.Generat
     size = rng.uniform(0.18, 0.34)
     gap = rng.uniform(0.08, 0.16)
     edges = np.linspace(0, 1, 9)
-    for index, (first, last) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for index, (first, last) in enumerate(itertools.pairwise(edges)):
         a, b = sternum.at(np.array([first, last]))
         along = (b - a) / max(math.dist(a, b), 1e-6)
         down = np.array([-along[1], along[0]])
@@ -63,7 +64,7 @@ def draw_ribs(
     sweep, mineral = rng.uniform(0.8, 1.2), rng.uniform(0.2, 1.5)
     for pair in range(THORACIC):
         index = T1 + pair
-        along, dorsal = spine.axes(index)
+        _, dorsal = spine.axes(index)
         head = spine.cranial[index] + dorsal * spine.heights[index] * 0.3
         for side in (-1.0, 1.0):
             wobble = rng.normal(0, 0.06, 2)
@@ -91,9 +92,7 @@ def _rib_path(
     return np.column_stack([x, y, z])
 
 
-def _cartilage_path(
-    rib: FloatArray, pair: int, sternum: Sternum, side: float, rng: np.random.Generator
-) -> FloatArray:
+def _cartilage_path(rib: FloatArray, pair: int, sternum: Sternum, side: float, rng: np.random.Generator) -> FloatArray:
     start = rib[-1]
     direction = rib[-1] - rib[-3]
     if pair < 9:
@@ -128,7 +127,7 @@ def draw_forelimbs(
         fore = angle + math.radians(rng.uniform(-75, 30))
         wrist = elbow + np.array([math.sin(fore), math.cos(fore)]) * 4.5 * size
         _draw_long_bone(image, elbow, wrist, z, 0.26 * size, density)
-        _draw_long_bone(image, elbow + [0.3, -0.5], wrist + [0.25, 0], z, 0.18 * size, density)
+        _draw_long_bone(image, elbow + (0.3, -0.5), wrist + (0.25, 0.0), z, 0.18 * size, density)
         flesh = np.array([[*(joint + down * 4.6 * size * s), z] for s in np.linspace(-0.15, 1.0, 8)])
         image.add_tube(flesh, np.linspace(1.5, 0.8, 8) * size, rng.uniform(0.02, 0.08))
 

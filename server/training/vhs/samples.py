@@ -9,16 +9,16 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from imeasure_server.vhs.letterbox import standardised
-from imeasure_server.vhs.network import INPUT_HEIGHT, INPUT_WIDTH
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
+from vhs_screen.degradation import degrade
 
+from imeasure_server.vhs.letterbox import standardised
+from imeasure_server.vhs.network import INPUT_HEIGHT, INPUT_WIDTH
 from vhs.anatomy import Thorax
 from vhs.attenuation import FloatArray
 from vhs.dataset import RenderedSet
 from vhs.exposure import expose
-from vhs_screen.degradation import degrade
 
 FOLDS = 5
 PHOTO_SHARE = 0.2
@@ -57,7 +57,7 @@ class ThoraxSamples(IterableDataset[dict[str, Any]]):
 
 def framed_sample(thorax: Thorax, rng: np.random.Generator) -> tuple[NDArray[np.float32], FloatArray]:
     """An input picture (INPUT_HEIGHT, INPUT_WIDTH), 0 to 255, and its landmarks (7, 2) in input pixels."""
-    matrix, visible = _frame(thorax, rng)
+    matrix, visible = random_frame(thorax.attenuation.shape, thorax.landmarks, rng)
     size = (INPUT_WIDTH, INPUT_HEIGHT)
     warped = cv2.warpAffine(thorax.attenuation, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
     unit = thorax.unit * math.sqrt(abs(np.linalg.det(matrix[:, :2])))
@@ -73,9 +73,16 @@ def framed_sample(thorax: Thorax, rng: np.random.Generator) -> tuple[NDArray[np.
     return field.astype(np.float32), points
 
 
-def _frame(thorax: Thorax, rng: np.random.Generator) -> tuple[NDArray[np.float64], tuple[int, int, int, int]]:
-    """An affine map into the input (pixel centres) and the columns and rows of it that the picture covers."""
-    height, width = thorax.attenuation.shape
+def random_frame(
+    shape: tuple[int, ...], landmarks: FloatArray, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], tuple[int, int, int, int]]:
+    """An affine map into the input (pixel centres) and the columns and rows of it that the picture covers.
+
+    Args:
+        shape: (height, width) of the picture.
+        landmarks: (7, 2) in its pixels; those that are known (not NaN) stay inside the frame.
+    """
+    height, width = shape[:2]
     while True:
         aspect = rng.uniform(0.95, 1.85)
         if aspect > INPUT_WIDTH / INPUT_HEIGHT:
@@ -90,9 +97,9 @@ def _frame(thorax: Thorax, rng: np.random.Generator) -> tuple[NDArray[np.float64
         centre = np.array([width, height]) * (0.5 + rng.uniform(-0.12, 0.12, 2))
         middle = np.array([INPUT_WIDTH, INPUT_HEIGHT]) / 2
         matrix = np.column_stack([linear, middle - linear @ centre])
-        points = (thorax.landmarks - 0.5) @ linear.T + matrix[:, 2] + 0.5
-        inside = np.abs(points - middle) < np.array(shown) * 0.485
-        if inside.all():
+        points = (landmarks - 0.5) @ linear.T + matrix[:, 2] + 0.5
+        outside = np.abs(points - middle) >= np.array(shown) * 0.485
+        if not outside.any():
             break
     left, top = (INPUT_WIDTH - shown[0]) // 2, (INPUT_HEIGHT - shown[1]) // 2
     return matrix, (left, top, left + shown[0], top + shown[1])

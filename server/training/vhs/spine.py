@@ -78,7 +78,9 @@ def sample_spine(rng: np.random.Generator) -> Spine:
     caudal = starts[1:] - directions * gap * 0.5
     spanned = math.dist(cranial[T4], caudal[T9])
     origin, factor = cranial[T4 + 1], 6.0 / spanned
-    heights = rng.uniform(0.5, 0.68) * np.concatenate([np.full(CERVICAL, 1.05), np.linspace(0.95, 1.15, THORACIC + LUMBAR)])
+    heights = rng.uniform(0.5, 0.68) * np.concatenate(
+        [np.full(CERVICAL, 1.05), np.linspace(0.95, 1.15, THORACIC + LUMBAR)]
+    )
     return Spine((cranial - origin) * factor, (caudal - origin) * factor, heights)
 
 
@@ -135,7 +137,9 @@ def _draw_arch(image: AttenuationMap, spine: Spine, index: int, density: float, 
         image.add_tube(pedicle, np.array([0.13, 0.1]) * length, density * 0.5)
         facet = b + dorsal * (half + canal * 0.7) + along * rng.uniform(0.0, 0.15)
         image.add_tube(
-            np.array([[*facet, z], [*(facet + along * 0.18 - dorsal * 0.05), z]]), rng.uniform(0.09, 0.14), density * 0.7
+            np.array([[*facet, z], [*(facet + along * 0.18 - dorsal * 0.05), z]]),
+            rng.uniform(0.09, 0.14),
+            density * 0.7,
         )
         if T1 <= index < T1 + THORACIC:
             root = a + dorsal * (half + 0.15) + along * 0.35 * length

@@ -8,7 +8,9 @@ import numpy as np
 from vhs.attenuation import Picture
 
 
-def cloud(rng: np.random.Generator, shape: tuple[int, int], finest: float, coarsest: float, slope: float = 1.0) -> Picture:
+def cloud(
+    rng: np.random.Generator, shape: tuple[int, int], finest: float, coarsest: float, slope: float = 1.0
+) -> Picture:
     """Noise with power at every scale between two lengths.
 
     Args:

@@ -6,20 +6,20 @@ Resumable: a checkpoint is written every few minutes, and a run with the same ou
 from __future__ import annotations
 
 import copy
-import itertools
 import json
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
-from imeasure_server.vhs.network import STRIDE, build_landmark_network, expected_points
+from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
-from vhs.dataset import RenderedSet
-from vhs.samples import ThoraxSamples
+from imeasure_server.vhs.network import STRIDE, build_landmark_network, expected_points
 
 BATCH = 16
 SAVE_SECONDS = 120.0
@@ -34,7 +34,6 @@ class Plan:
         minutes: of training; the learning rate falls to zero at their end.
         learning_rate: the highest.
         seed: of samples and weights.
-        left_out: fold whose anatomies are not shown, or None.
         start_from: weights to begin with, or None for random ones.
         workers: processes that make samples.
         threads: of the training process.
@@ -43,21 +42,29 @@ class Plan:
     minutes: float
     learning_rate: float = 2e-3
     seed: int = 0
-    left_out: int | None = None
     start_from: Path | None = None
     workers: int = 1
     threads: int = 1
 
 
-def train(rendered: RenderedSet, output: Path, plan: Plan) -> Path:
-    """Train and give the file of the averaged weights."""
+Samples: TypeAlias = IterableDataset[dict[str, Any]]
+
+
+def train(samples: Callable[[int], Samples], output: Path, plan: Plan) -> Path:
+    """Train and give the file of the averaged weights.
+
+    Args:
+        samples: makes the samples of a seed: ``image`` (1, h, w) and ``points`` (7, 2), NaN where not known.
+        output: folder of the checkpoint and the weights.
+        plan: see there.
+    """
     output.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(plan.threads)
     torch.manual_seed(plan.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = build_landmark_network().to(device).to(memory_format=torch.channels_last)
     if plan.start_from is not None:
-        network.load_state_dict(torch.load(plan.start_from, weights_only=True))
+        network.load_state_dict(_weights_of(plan.start_from))
     averaged = copy.deepcopy(network).requires_grad_(False)
     optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=1e-4)
     checkpoint, spent, step = output / "checkpoint.pt", 0.0, 0
@@ -67,11 +74,12 @@ def train(rendered: RenderedSet, output: Path, plan: Plan) -> Path:
         averaged.load_state_dict(state["averaged"])
         optimizer.load_state_dict(state["optimizer"])
         spent, step = state["spent"], state["step"]
-    samples = ThoraxSamples(rendered, plan.seed * 1000 + step, plan.left_out)
-    loader = DataLoader(samples, batch_size=BATCH, num_workers=plan.workers, prefetch_factor=3)
+    loader = DataLoader(samples(plan.seed * 1000 + step), batch_size=BATCH, num_workers=plan.workers, prefetch_factor=3)
     budget, last, saved = plan.minutes * 60, time.monotonic(), time.monotonic()
     running = {"loss": 0.0, "pixels": 0.0}
-    for batch in itertools.takewhile(lambda _: spent < budget, loader):
+    for batch in loader:
+        if spent >= budget:
+            break
         for group in optimizer.param_groups:
             group["lr"] = plan.learning_rate * _schedule(spent / budget, step, plan.start_from is not None)
         image = batch["image"].to(device).contiguous(memory_format=torch.channels_last)
@@ -88,7 +96,7 @@ def train(rendered: RenderedSet, output: Path, plan: Plan) -> Path:
         now = time.monotonic()
         spent, last = spent + now - last, now
         for name, value in (("loss", loss), ("pixels", distance)):
-            running[name] += 0.02 * (float(value) - running[name]) if step > 1 else float(value)
+            running[name] += (0.02 if step > 1 else 1.0) * (float(value.detach()) - running[name])
         if step % 25 == 0:
             print(json.dumps({"step": step, "minutes": round(spent / 60, 2), **running}), flush=True)
         if now - saved > SAVE_SECONDS or spent >= budget:
@@ -100,7 +108,9 @@ def train(rendered: RenderedSet, output: Path, plan: Plan) -> Path:
 
 
 def landmark_loss(logits: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy to a Gaussian about the truth, plus the distance of the expected point; and that distance in pixels."""
+    """Cross-entropy to a Gaussian about the truth plus the distance of the expected point, and that distance in pixels."""
+    known = ~points.isnan().any(dim=2)
+    points = points.nan_to_num()
     found, _ = expected_points(logits)
     _, _, rows, columns = logits.shape
     x = (torch.arange(columns, device=logits.device) + 0.5) * STRIDE
@@ -110,10 +120,17 @@ def landmark_loss(logits: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     down = torch.exp(-((y - points[..., 1:2]) ** 2) / spread)
     target = down[..., :, None] * across[..., None, :]
     target = target / target.sum((2, 3), keepdim=True).clamp_min(1e-6)
-    entropy = -(target.flatten(2) * torch.log_softmax(logits.flatten(2).float(), dim=2)).sum(2).mean()
-    distance = torch.linalg.vector_norm(found - points, dim=2)
-    robust = nn.functional.smooth_l1_loss(found, points, beta=4.0)
+    entropy = -(target.flatten(2) * torch.log_softmax(logits.flatten(2).float(), dim=2)).sum(2)[known].mean()
+    distance = torch.linalg.vector_norm(found - points, dim=2)[known]
+    robust = nn.functional.smooth_l1_loss(found[known], points[known], beta=4.0)
     return entropy + 0.15 * robust, distance.mean().detach()
+
+
+def _weights_of(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        return {name: value.float() for name, value in load_file(path).items()}
+    state: dict[str, Tensor] = torch.load(path, weights_only=True)
+    return state
 
 
 def _schedule(progress: float, step: int, warm: bool) -> float:
