@@ -6,12 +6,13 @@ SLICER ?=
 IMAGE ?= Resources/SampleData/STS_051_ct.nii.gz
 CLICK ?=
 ARGS ?=
+OWN ?=
 HOST ?= 127.0.0.1
 PORT ?= 8000
 export IMEASURE_DATA ?= $(abspath ../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-slicer test-package lint serve bench bench-accuracy train train-segmentation train-choice train-screen train-classifier lock clean
+.PHONY: help setup setup-dev demo test test-slicer test-package lint serve bench bench-accuracy train train-segmentation train-choice train-vhs evaluate-vhs train-screen train-classifier lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -69,6 +70,12 @@ train-segmentation: $(VENV)/.dev ## train the promptable network, or go on with 
 
 train-choice: $(VENV)/.dev ## fit how the network chooses among cube sizes, after new weights (minutes)
 	PYTHONPATH=Testing:server $(BIN)/python server/training/fit_choice.py
+
+train-vhs: $(VENV)/.dev ## train the landmark networks, or go on with them, in training-output/vhs (hours; then OWN=... for your radiographs)
+	server/training/vhs/train.sh $(BIN)/python training-output/vhs "$(OWN)"
+
+evaluate-vhs: $(VENV)/.dev ## measure the landmark networks; on radiographs that you marked: OWN=points.csv or a folder with six-point .mat files
+	PYTHONPATH=server/training:server $(BIN)/python -m vhs.evaluation --output bench-output $(if $(OWN),--marked "$(OWN)") $(ARGS)
 
 train-screen: $(VENV)/.dev ## train what finds a screen in a photograph, then measure it, in training-output/vhs-screen (an hour)
 	PYTHONPATH=server/training:server $(BIN)/python -m vhs_screen --output training-output/vhs-screen $(ARGS)

@@ -48,7 +48,9 @@ def test_a_frame_shows_a_spot_where_its_matrix_says(size: tuple[int, int], turn:
     radius = max(2, width // 60)
     row, column = height // 3, width * 2 // 3
     picture[row - radius : row + radius, column - radius : column + radius] = 255
-    frame = _frame(np.array([width, height]) / 2, 0.9 * min(INPUT_WIDTH / width, INPUT_HEIGHT / height), turn, (0.02, -0.01))
+    frame = _frame(
+        np.array([width, height]) / 2, 0.9 * min(INPUT_WIDTH / width, INPUT_HEIGHT / height), turn, (0.02, -0.01)
+    )
     shown = _framed(picture, frame)
     y, x = np.mgrid[:INPUT_HEIGHT, :INPUT_WIDTH] + 0.5
     found = np.array([(shown * x).sum(), (shown * y).sum()]) / shown.sum()

@@ -41,7 +41,9 @@ def test_a_drawing_measured_by_hand() -> None:
 def test_the_contract_example_is_square() -> None:
     """The contract's response has a VHS of 10.4 beside normalised landmarks; they fit it in no shape of image (its
     own VHS would need A–B of other length), so that only the scores' definition is tested on them."""
-    fractions = np.array([[0.42, 0.15], [0.41, 0.44], [0.25, 0.30], [0.57, 0.29], [0.49, 0.40], [0.36, 0.12], [0.55, 0.12]])
+    fractions = np.array(
+        [[0.42, 0.15], [0.41, 0.44], [0.25, 0.30], [0.57, 0.29], [0.49, 0.40], [0.36, 0.12], [0.55, 0.12]]
+    )
     score = score_landmarks(in_pixels(fractions, 1000, 1000), (1000, 1000))
     unit = 190 / 6
     assert score.vhs is None or score.vhs == pytest.approx((math.hypot(10, 290) + math.hypot(320, 10)) / unit)
@@ -75,7 +77,9 @@ def test_lengths_are_those_of_pixels_and_not_of_fractions() -> None:
     assert score_landmarks(fractions).vhs != pytest.approx(10.0, abs=0.5)
 
 
-@pytest.mark.parametrize(("degrees", "expected"), [(0, True), (9, True), (-9, True), (11, False), (-11, False), (40, False)])
+@pytest.mark.parametrize(
+    ("degrees", "expected"), [(0, True), (9, True), (-9, True), (11, False), (-11, False), (40, False)]
+)
 def test_when_axes_are_perpendicular(degrees: float, expected: bool) -> None:
     points = drawing()
     angle = math.radians(degrees)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from imeasure_server.models.worker import WorkerContext
     from imeasure_server.vhs.jobs import AnalyseImage
 
-SEEN = 0.5
+SEEN = 0.15
 """Share of a heat map that must lie about its landmark for the landmark to count as seen."""
 VLAS_DEVIATION = 0.02
 """Standard deviation of the folds at the atrium, normalised, beyond which there is no VLAS."""

@@ -63,9 +63,7 @@ class Score:
     implausibility: Implausibility | None = None
 
 
-def score_landmarks(
-    points: FloatArray, size: tuple[float, float] | None = None, vertebrae: float = VERTEBRAE
-) -> Score:
+def score_landmarks(points: FloatArray, size: tuple[float, float] | None = None, vertebrae: float = VERTEBRAE) -> Score:
     """Measure landmarks.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 from imeasure_server.models.registry import WEIGHTS
 from imeasure_server.models.weights_file import record_hash, save_weights
-from imeasure_server.vhs.models_present import fold_weights
+from imeasure_server.vhs.models_present import ORIENTATION_WEIGHTS, fold_weights
 from imeasure_server.vhs.network import build_landmark_network
 from vhs.dataset import RenderedSet
 from vhs.marked_samples import MarkedSamples
@@ -56,13 +57,17 @@ def main() -> None:
 
 
 def export(output: Path) -> None:
-    """The folds' weights into the server's folder, with their hashes."""
+    """The weights of the folds, and of the orientation if it was trained, into the server's folder with their hashes."""
     for fold in range(FOLDS):
         network = build_landmark_network()
         network.load_state_dict(torch.load(output / f"fold{fold}" / "weights.pt", weights_only=True))
         path = WEIGHTS / fold_weights(fold)
         save_weights(path, network)
         record_hash(path)
+    turned = output / ORIENTATION_WEIGHTS
+    if turned.is_file():
+        shutil.copyfile(turned, WEIGHTS / ORIENTATION_WEIGHTS)
+        record_hash(WEIGHTS / ORIENTATION_WEIGHTS)
 
 
 if __name__ == "__main__":

@@ -133,7 +133,14 @@ def draw_airways_and_vessels(
     image.add_tube(ring, 0.035, SOFT * rng.uniform(0.3, 1.5))
     _draw_great_vessels(image, spine, heart, carina, diaphragm, rng)
     _draw_lung_vessels(image, carina + np.array([0.5, 0.3]), heart, rng)
-    mediastinum = np.array([inlet + (0.4, -0.2), carina - (0.3, -0.1), heart.border("cranial")[8], inlet + (0.6, 1.7)])
+    mediastinum = np.array(
+        [
+            inlet + np.array([0.4, -0.2]),
+            carina - np.array([0.3, -0.1]),
+            heart.border("cranial")[8],
+            inlet + np.array([0.6, 1.7]),
+        ]
+    )
     image.add_solid(mediastinum, rng.uniform(0.5, 2.2), SOFT * aeration * 0.8, roundness=1.0, edge=0.9)
 
 

@@ -127,7 +127,8 @@ def draw_forelimbs(
         fore = angle + math.radians(rng.uniform(-75, 30))
         wrist = elbow + np.array([math.sin(fore), math.cos(fore)]) * 4.5 * size
         _draw_long_bone(image, elbow, wrist, z, 0.26 * size, density)
-        _draw_long_bone(image, elbow + (0.3, -0.5), wrist + (0.25, 0.0), z, 0.18 * size, density)
+        ulna = elbow + np.array([0.3, -0.5]), wrist + np.array([0.25, 0.0])
+        _draw_long_bone(image, *ulna, z, 0.18 * size, density)
         flesh = np.array([[*(joint + down * 4.6 * size * s), z] for s in np.linspace(-0.15, 1.0, 8)])
         image.add_tube(flesh, np.linspace(1.5, 0.8, 8) * size, rng.uniform(0.02, 0.08))
 

@@ -108,7 +108,7 @@ def train(samples: Callable[[int], Samples], output: Path, plan: Plan) -> Path:
 
 
 def landmark_loss(logits: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy to a Gaussian about the truth plus the distance of the expected point, and that distance in pixels."""
+    """Cross-entropy to a Gaussian about the truth plus the distance of the expected point; that distance too."""
     known = ~points.isnan().any(dim=2)
     points = points.nan_to_num()
     found, _ = expected_points(logits)
