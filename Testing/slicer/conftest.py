@@ -17,6 +17,8 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 120
+SERVER_KEY = "key-of-the-slicer-tests"
+"""Of the real server, for the protocol that always asks for one."""
 
 # slicer-core takes in every folder called "slicer" on the path, and this one is called so.
 _shadowing = [path for path in sys.path if (Path(path) / "slicer").resolve() == Path(__file__).resolve().parent]
@@ -90,6 +92,7 @@ def live_server(tmp_path_factory):
     command = [sys.executable, "-m", "imeasure_server", "serve", "--port", str(port), "--device", "cpu"]
     command += ["--workspace", str(folder / "workspace")]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("IMEASURE_")}
+    environment["IMEASURE_API_KEYS"] = SERVER_KEY
     with open(folder / "server.log", "wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
     try:
@@ -101,6 +104,14 @@ def live_server(tmp_path_factory):
             process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+@pytest.fixture
+def vhs_server(live_server, monkeypatch):
+    """Address of the real server, with the settings' variables set to it and its key."""
+    monkeypatch.setenv("IMEASURE_SERVER_URL", live_server)
+    monkeypatch.setenv("IMEASURE_API_KEY", SERVER_KEY)
+    return live_server
 
 
 def _wait_until_up(process, port, log):

@@ -20,7 +20,7 @@ CODE_SENTENCES = {
     MODERATE: "VHS and VLAS measured; the models agree fairly well. Look at the landmarks.",
     LOW_CONFIDENCE: "VHS and VLAS measured, but the models disagree. Check every landmark before you use the numbers.",
     NO_VLAS: "VHS measured; VLAS could not be calculated. Drag the landmark VLAS to where it belongs.",
-    NOTHING_MEASURED: "Neither VHS nor VLAS could be calculated. Is it a whole lateral chest, not too dark?",
+    NOTHING_MEASURED: "Neither VHS nor VLAS could be calculated. Send a whole lateral chest, not too dark.",
     REJECTED: "The picture was rejected.",
     NOT_RECTIFIED: "This is a photo of a screen, and its perspective could not be corrected. Use “Photo of a screen”.",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -103,12 +105,7 @@ def volumeFromJPEG(scene: Any, content: bytes, photoNode: Any) -> Any:
     Raises:
         CornersError: the server's file is no picture.
     """
-    reader = vtk.vtkJPEGReader()
-    reader.SetMemoryBuffer(content)
-    reader.SetMemoryBufferLength(len(content))
-    if content[:2] == b"\xff\xd8":
-        reader.Update()
-    image = reader.GetOutput()
+    image = _decoded(content)
     if image is None or min(image.GetDimensions()[:2]) < 2:
         raise CornersError("The server's straightened picture cannot be read.")
     flip = vtk.vtkImageFlip()  # VTK reads rows from below
@@ -126,6 +123,19 @@ def volumeFromJPEG(scene: Any, content: bytes, photoNode: Any) -> Any:
         node.SetAttribute(attribute, photoNode.GetAttribute(attribute))
     node.SetNodeReferenceID(PHOTO_ROLE, photoNode.GetID())
     return node
+
+
+def _decoded(content: bytes) -> Any:
+    """vtkImageData of a JPEG file, None when it is none; by a file, as VTK's versions differ in memory."""
+    if content[:2] != b"\xff\xd8":
+        return None
+    with tempfile.TemporaryDirectory(prefix="VHSAnalyzer-") as folder:
+        path = Path(folder) / "straightened.jpg"
+        path.write_bytes(content)
+        reader = vtk.vtkJPEGReader()
+        reader.SetFileName(str(path))
+        reader.Update()
+        return reader.GetOutput()
 
 
 def removeCorners(volumeNode: Any) -> None:

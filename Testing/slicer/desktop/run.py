@@ -28,6 +28,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[3]
 MODULE_FOLDERS = ("IMeasure", "IMeasure/SegmentEditorIMeasure", "VHSAnalyzer")
 HEALTHY_WITHIN_SECONDS = 90
+SERVER_KEY = "key-of-the-slicer-tests"
+"""As in ``Testing/slicer/conftest.py``."""
 
 
 def free_port() -> int:
@@ -53,8 +55,9 @@ def running_server(log_path: Path) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     workspace = tempfile.mkdtemp(prefix="imeasure-test-workspace-")
     command = [sys.executable, "-m", "imeasure_server", "serve", "--port", str(port), "--workspace", workspace]
+    environment = {**os.environ, "IMEASURE_API_KEYS": SERVER_KEY}
     with log_path.open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=workspace)
+        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=workspace, env=environment)
         try:
             deadline = time.monotonic() + HEALTHY_WITHIN_SECONDS
             while not is_up(url):
