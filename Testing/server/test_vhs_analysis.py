@@ -71,7 +71,7 @@ def test_a_landmark_that_is_not_seen_leaves_nothing(name: str) -> None:
 
 
 def test_landmarks_outside_the_image_leave_nothing() -> None:
-    assert measure(prediction(HEART + [320, 0]), WIDTH, HEIGHT).code is ResultCode.NOTHING_MEASURED
+    assert measure(prediction(HEART + np.array([320, 0])), WIDTH, HEIGHT).code is ResultCode.NOTHING_MEASURED
 
 
 def test_a_spine_that_is_too_short_leaves_nothing() -> None:

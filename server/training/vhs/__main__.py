@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def export(output: Path) -> None:
-    """The weights of the folds, and of the orientation if it was trained, into the server's folder with their hashes."""
+    """The weights of the folds (and of the orientation when trained) into the server's folder, with hashes."""
     for fold in range(FOLDS):
         network = build_landmark_network()
         network.load_state_dict(torch.load(output / f"fold{fold}" / "weights.pt", weights_only=True))
