@@ -147,8 +147,8 @@ def test_a_workspace_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--require-api-key"], ["--host", "0.0.0.0"], ["--host", "::"]])
-def test_keys_that_are_asked_for_must_be_there(arguments: list[str]) -> None:
-    sentence = misuse("serve", *arguments)
+def test_keys_that_are_asked_for_must_be_there(tmp_path: Path, arguments: list[str]) -> None:
+    sentence = misuse("serve", *arguments, "--workspace", str(tmp_path))
     assert "needs keys, and there are none" in sentence
     assert "--api-key" in sentence
 
@@ -228,8 +228,8 @@ def test_errors_of_settings_do_not_quote_what_was_given() -> None:
         ("0.0.0.0", True, True, True),
     ],
 )
-def test_when_keys_are_asked_for(host: str, insecure: bool, required: bool, asks: bool) -> None:
-    settings = ServerSettings(host=host, insecure=insecure, require_api_key=required)
+def test_when_keys_are_asked_for(tmp_path: Path, host: str, insecure: bool, required: bool, asks: bool) -> None:
+    settings = ServerSettings(host=host, insecure=insecure, require_api_key=required, workspace=tmp_path)
     assert settings.asks_for_key is asks
     assert (settings.problem is not None) is asks
     assert ServerSettings(host=host, require_api_key=required, api_keys="a").problem is None

@@ -29,7 +29,17 @@ def test_all_is_well(tmp_path: Path) -> None:
     assert lines[-1] == "All is well."
     assert [line.split()[:2] for line in lines[:-1]] == [
         ["ok", subject]
-        for subject in ("versions", "settings", "device", "engine", "memory", "weights", "workspace", "port")
+        for subject in (
+            "versions",
+            "settings",
+            "device",
+            "engine",
+            "memory",
+            "weights",
+            "workspace",
+            "database",
+            "port",
+        )
     ]
     assert "torch 2" in done.stdout
     assert list((tmp_path / "new").iterdir()) == []

@@ -272,7 +272,9 @@ def _settings(**given: Any) -> ServerSettings:
         for entry in error.errors(include_input=False):
             name = str(entry["loc"][0])
             option = f"--{name.replace('_', '-')}" if given.get(name) is not None else f"IMEASURE_{name.upper()}"
-            sentences.append(f"{option}: {entry['msg'].removeprefix('Value error, ')}")
+            within = ".".join(str(part) for part in entry["loc"][1:])
+            sentence = entry["msg"].removeprefix("Value error, ")
+            sentences.append(f"{option}: {within}: {sentence}" if within else f"{option}: {sentence}")
         _fail("\n".join(sentences), MISUSED)
 
 
@@ -294,8 +296,8 @@ def _run(settings: ServerSettings) -> None:
     pool = InferencePool(settings.workers, settings.queue_size)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        _prepare_database(settings)  # before the workers: without it nothing else needs to be said
         pool.start()
-        _prepare_database(settings)
         from imeasure_server.app import create_app
         from imeasure_server.serving import serve as serve_until_signal
 

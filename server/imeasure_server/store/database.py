@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -93,6 +94,7 @@ class Database:
         Raises:
             StoreUnavailable: it cannot be reached or written to, or is of a newer version of the server.
         """
+        logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # it tells of each when it is imported
         from imeasure_server.store.migration import migrate
 
         if self.is_sqlite:

@@ -89,7 +89,8 @@ class Keys:
 
         Args:
             hash: its SHA-256.
-            name: for a key that is not there yet, beginning with a hyphen; ``(hash)`` is added when a key in use has this name.
+            name: for a key that is not there yet, beginning with a hyphen; a part of the
+                hash is added when a key in use has this name.
         """
         with self._database.writing() as connection:
             found = connection.execute(_KNOWN.where(keys.c.hash == hash)).one_or_none()
@@ -160,9 +161,7 @@ class Keys:
 
 _KNOWN = select(keys.c.id, keys.c.name, keys.c.created, keys.c.revoked, keys.c.last_used)
 _WITH_HASH = _KNOWN.add_columns(keys.c.hash)
-_GOOD = select(func.count()).select_from(keys).where(
-    keys.c.revoked.is_(None), keys.c.name.not_like("-%")
-)
+_GOOD = select(func.count()).select_from(keys).where(keys.c.revoked.is_(None), keys.c.name.not_like("-%"))
 
 
 def _info(row: Any) -> KeyInfo:
