@@ -127,7 +127,7 @@ class HttpClient:
         deadline = time.monotonic() + self._busySeconds
         while True:
             response = self._once(method, path, cancel, arguments)
-            if response.status_code != 503:
+            if not self.isBusy(response):
                 break
             pause = min(_retryAfter(response), LONGEST_PAUSE)
             if time.monotonic() + pause > deadline:
@@ -146,6 +146,10 @@ class HttpClient:
             return response.json()
         except ValueError:
             raise self._stranger(response) from None
+
+    def isBusy(self, response: requests.Response) -> bool:
+        """Whether an answer only means that the server has no time now, so that asking again may help."""
+        return response.status_code == 503
 
     def _once(
         self, method: str, path: str, cancel: threading.Event | None, arguments: Mapping[str, Any]

@@ -81,9 +81,10 @@ def test_a_ct_is_no_picture(scene):
         pictureOf(scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty"))
 
 
-def test_inverted_grey_is_seen_as_a_radiograph(scene):
-    node = addVolume(scene, np.array([[[0, 100], [200, 255]]], np.uint8), np.eye(4), "MONOCHROME1")
-    node.SetAttribute("VHSAnalyzer.Inverted", "1")
+def test_inverted_grey_is_seen_as_it_is_shown(scene):
+    node = addVolume(scene, np.array([[[0, 100], [200, 255]]], np.uint8), np.eye(4), "inverted")
+    colors = scene.AddNewNodeByClass("vtkMRMLColorTableNode", "InvertedGrey")
+    node.GetDisplayNode().SetAndObserveColorNodeID(colors.GetID())
     assert pictureOf(node).pixels.tolist() == [[255, 155], [55, 0]]
 
 

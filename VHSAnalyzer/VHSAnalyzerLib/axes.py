@@ -29,6 +29,9 @@ COLORS = {
 TICK = 0.18
 """Half the length of a tick, in vertebrae."""
 
+GLYPH_SCALE = 1.2
+"""% of the view, as Slicer counts it; the lines' width is a part of it."""
+
 NO_LABEL = " "
 """An empty label would be replaced by the node's name and a number."""
 
@@ -107,10 +110,9 @@ def _style(display: Any, kind: str) -> None:
     display.SetPropertiesLabelVisibility(False)
     display.SetPointLabelsVisibility(False)
     display.SetGlyphTypeFromString("Vertex2D")
-    display.SetUseGlyphScale(False)
-    display.SetGlyphSize(0.01)
+    display.SetGlyphScale(GLYPH_SCALE)
     display.SetCurveLineSizeMode(display.UseLineThickness)
-    display.SetLineThickness(0.35)
+    display.SetLineThickness(0.3)
     # By default a line changes its hue and opacity before and behind its slice.
     display.SetLineColorFadingHueOffset(0.0)
     display.SetLineColorFadingStart(1000.0)

@@ -24,11 +24,12 @@ READ_SECONDS = 300.0
 HEALTH_SECONDS = 10.0
 NO_SCREEN = "Corner detection failed"
 NO_POP = "PoP pipeline not available"
+NO_MODELS = "Prediction models not available"
 
 ADVICE = {
     NO_SCREEN: "No screen was found in the picture. Drag the four corners onto the screen's yourself.",
     NO_POP: "The server has no models for photos of screens. Its log says which files are missing.",
-    "Invalid image data": "The server could not read the picture.",
+    NO_MODELS: "The server has no models for the heart score. Its log says which files are missing.",
 }
 """The contract's error texts → what happened and what to do."""
 
@@ -44,10 +45,8 @@ class Health:
 
     @property
     def trouble(self) -> str:
-        """What is wrong, "" when nothing is."""
-        if self.modelsLoaded == 0:
-            return "The server has no models for the heart score. Its log says which files are missing."
-        return ""
+        """Why nothing can be measured, "" when it can."""
+        return ADVICE[NO_MODELS] if self.modelsLoaded == 0 else ""
 
 
 class VHSClient(HttpClient):
@@ -59,6 +58,13 @@ class VHSClient(HttpClient):
         super().__init__(address, apiKey, readSeconds=readSeconds, **options)
 
     def check(self, cancel: threading.Event | None = None) -> Health:
+        """The same, for the panel's first line: a service that cannot measure is a ``ServerError``."""
+        health = self.health(cancel)
+        if health.trouble:
+            raise ServerError(health.trouble, 503)
+        return health
+
+    def health(self, cancel: threading.Event | None = None) -> Health:
         """Ask how the service is: whether it is there, accepts the key, and has its models."""
         brief = VHSClient(self.address, self._apiKey, readSeconds=HEALTH_SECONDS, busySeconds=0.0)
         body = brief.requestJSON("GET", "/v3/health", cancel=cancel)
@@ -129,20 +135,29 @@ class VHSClient(HttpClient):
             f"{self.address} answered, but not as the RadAnalyzer interface describes. Check the address."
         )
 
+    def isBusy(self, response: requests.Response) -> bool:
+        """Models that are missing will not come by waiting."""
+        return super().isBusy(response) and _errorText(response) not in (NO_POP, NO_MODELS)
+
     def _explained(self, response: requests.Response) -> ServerError:
         """The contract's errors have no code: its texts stand for one."""
-        try:
-            text = str(response.json().get("error", ""))
-        except (ValueError, AttributeError):
-            text = ""
+        text = _errorText(response)
         status = response.status_code
         if text in ADVICE:
             return ServerError(ADVICE[text], status, text)
         if status == 413:
             return ServerError("The picture is larger than the server takes.", status, text)
         if status in (400, 422) and text:
-            return ServerError(f"The server cannot use the picture: {text}.", status, text)
+            return ServerError(f"The server cannot use the picture: {text.rstrip('.')}.", status, text)
         return super()._explained(response)
+
+
+def _errorText(response: requests.Response) -> str:
+    """The contract's text of an error, "" when there is none."""
+    try:
+        return str(response.json().get("error", ""))
+    except (ValueError, AttributeError):
+        return ""
 
 
 def _text(content: bytes) -> str:

@@ -15,9 +15,8 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from .exif import orientationOf, upright
 from .picture import PictureError
 from .picture_files import PICTURE_SUFFIXES, isDICOM
-from .volume_picture import INVERTED_ATTRIBUTE, SPACING_KNOWN_ATTRIBUTE, gridOf
+from .volume_picture import SPACING_KNOWN_ATTRIBUTE, gridOf
 
-PHOTOMETRIC = "0028,0004"
 FILE_FILTER = "Radiographs (*.png *.jpg *.jpeg *.dcm *.dicom);;All files (*)"
 
 
@@ -81,20 +80,12 @@ def _loadDICOM(path: Path) -> Any:
             DICOMUtils.importDicom(str(source), database)
             for patient in database.patients():
                 DICOMUtils.loadPatientByUID(patient)
-            nodes = [node for node in _volumes() if node not in before]
-            inverted = [_isMonochrome1(database, node) for node in nodes]
+    nodes = [node for node in _volumes() if node not in before]
     if not nodes:
         raise PictureError(f"{path.name} cannot be read as a DICOM image.")
     for surplus in nodes[1:]:
         slicer.mrmlScene.RemoveNode(surplus)
-    nodes[0].SetAttribute(INVERTED_ATTRIBUTE, "1" if inverted[0] else "0")
-    showInverted(nodes[0])
     return _checked(nodes[0])
-
-
-def _isMonochrome1(database: Any, node: Any) -> bool:
-    instances = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
-    return bool(instances) and str(database.instanceValue(instances[0], PHOTOMETRIC)).strip() == "MONOCHROME1"
 
 
 def _volumes() -> list[Any]:
@@ -109,10 +100,3 @@ def _checked(node: Any) -> Any:
         slicer.mrmlScene.RemoveNode(node)
         raise
     return node
-
-
-def showInverted(node: Any) -> None:
-    """Show a MONOCHROME1 picture as a radiograph is seen: what is dense is light."""
-    display = node.GetDisplayNode()
-    if display is not None and node.GetAttribute(INVERTED_ATTRIBUTE) == "1":
-        display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeInvertedGrey")

@@ -38,8 +38,11 @@ from .scene_nodes import (
     readMeasurement,
     vertebraeOf,
 )
-from .views import showPicture
+from .views import refit, showPicture
 from .volume_picture import gridOf, isSpacingKnown, pictureOf
+
+LAYOUT_MS = 100
+"""After this a view that a layout has just made has its size."""
 
 
 class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -217,6 +220,7 @@ class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         try:
             showPicture(volume, self._parameterNode.mirrored)
+            qt.QTimer.singleShot(LAYOUT_MS, lambda: refit(volume))
         except PictureError as error:
             self.status.error(str(error))
 

@@ -10,7 +10,6 @@ from .picture import MAX_BYTES, EncodedPicture, Picture, PictureError, eightBit,
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 DICOM_SUFFIXES = (".dcm", ".dicom")
-PHOTOMETRIC_TAG = "0028|0004"
 
 
 def picturesIn(folder: str | Path) -> list[Path]:
@@ -55,7 +54,7 @@ def sendable(path: Path) -> EncodedPicture:
 
 
 def readDICOM(path: Path) -> Picture:
-    """A radiograph from one DICOM file with ITK's reader, which is also Slicer's own.
+    """A radiograph from one DICOM file with ITK's reader, which is also Slicer's own and turns MONOCHROME1 round.
 
     Raises:
         PictureError: it cannot be read or has several frames.
@@ -66,8 +65,6 @@ def readDICOM(path: Path) -> Picture:
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(path))
     try:
-        reader.LoadPrivateTagsOff()
-        reader.ReadImageInformation()
         image = reader.Execute()
     except RuntimeError:
         raise PictureError("The DICOM file cannot be read as an image.") from None
@@ -77,7 +74,6 @@ def readDICOM(path: Path) -> Picture:
             raise PictureError(f"The DICOM file has {array.shape[0]} frames; a radiograph has one.")
         array = array[0]
     spacing = image.GetSpacing()
-    tag = reader.GetMetaData(PHOTOMETRIC_TAG).strip() if reader.HasMetaDataKey(PHOTOMETRIC_TAG) else ""
     if array.ndim == 3:
         return Picture(eightBit(np.ascontiguousarray(array[..., :3])), (spacing[0], spacing[1]))
-    return Picture(eightBit(array, tag == "MONOCHROME1"), (spacing[0], spacing[1]))
+    return Picture(eightBit(array), (spacing[0], spacing[1]))

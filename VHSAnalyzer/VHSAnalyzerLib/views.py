@@ -11,6 +11,7 @@ import vtk
 from .volume_picture import PictureGrid, gridOf
 
 VIEW = "Red"
+MARGIN = 1.02
 
 
 def showPicture(volumeNode: Any, mirrored: bool = False) -> None:
@@ -33,9 +34,28 @@ def showPicture(volumeNode: Any, mirrored: bool = False) -> None:
     composite.SetLabelVolumeID(None)
     node = logic.GetSliceNode()
     orient(node, grid, volumeNode, mirrored)
-    node.UpdateMatrices()
-    logic.FitSliceToBackground()
-    orient(node, grid, volumeNode, mirrored)
+    fit(node, grid)
+
+
+def fit(sliceNode: Any, grid: PictureGrid) -> None:
+    """Make the whole picture fill the view."""
+    width, height, depth = sliceNode.GetDimensions()
+    if width < 1 or height < 1:
+        return
+    pixel = max(grid.sizeMM[0] / width, grid.sizeMM[1] / height) * MARGIN
+    sliceNode.SetFieldOfView(pixel * width, pixel * height, max(pixel, 1e-6) * max(depth, 1))
+    sliceNode.SetXYZOrigin(0.0, 0.0, 0.0)
+    sliceNode.UpdateMatrices()
+
+
+def refit(volumeNode: Any) -> None:
+    """Once more when a new layout has its size; does nothing where another volume is shown meanwhile."""
+    manager = slicer.app.layoutManager()
+    if manager is None or volumeNode.GetScene() is None:
+        return
+    logic = manager.sliceWidget(VIEW).sliceLogic()
+    if logic.GetSliceCompositeNode().GetBackgroundVolumeID() == volumeNode.GetID():
+        fit(logic.GetSliceNode(), gridOf(volumeNode))
 
 
 def orient(sliceNode: Any, grid: PictureGrid, volumeNode: Any, mirrored: bool) -> None:

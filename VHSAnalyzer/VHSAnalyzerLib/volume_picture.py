@@ -7,14 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from .picture import Picture, PictureError, eightBit
-
-INVERTED_ATTRIBUTE = "VHSAnalyzer.Inverted"
-"""Set by this module's own loading of a MONOCHROME1 file: "1" when high values are dark."""
 
 SPACING_KNOWN_ATTRIBUTE = "VHSAnalyzer.SpacingKnown"
 """Set to "0" by this module's own loading of a picture file, which says nothing of millimetres."""
@@ -112,23 +108,15 @@ def pictureOf(volumeNode: Any) -> Picture:
 
 
 def isInverted(volumeNode: Any) -> bool:
-    """Whether high values of a grey volume are dark: MONOCHROME1, or shown so with an inverted colour table."""
-    if volumeNode.GetAttribute(INVERTED_ATTRIBUTE) is not None:
-        return bool(volumeNode.GetAttribute(INVERTED_ATTRIBUTE) == "1")
+    """Whether a grey volume is shown with an inverted colour table, so that high values are dark.
+
+    MONOCHROME1 needs nothing of the kind: ITK's reader, which is Slicer's, turns its values round.
+    """
     display = volumeNode.GetDisplayNode()
     colors = display.GetColorNode() if display is not None and hasattr(display, "GetColorNode") else None
-    if colors is not None and any(name in (colors.GetID() or colors.GetName() or "") for name in INVERTED_COLORS):
-        return True
-    return _isMonochrome1(volumeNode)
-
-
-def _isMonochrome1(volumeNode: Any) -> bool:
-    """What Slicer's DICOM database says of a volume that was loaded through it."""
-    database = getattr(slicer, "dicomDatabase", None)
-    instances = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
-    if database is None or not instances or not database.isOpen:
+    if colors is None:
         return False
-    return str(database.instanceValue(instances[0], "0028,0004")).strip() == "MONOCHROME1"
+    return any(name in f"{colors.GetID()} {colors.GetName()}" for name in INVERTED_COLORS)
 
 
 def isSpacingKnown(volumeNode: Any) -> bool:
