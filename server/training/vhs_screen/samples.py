@@ -23,8 +23,8 @@ from vhs_screen.simulator import Photographs, photograph
 Picture: TypeAlias = NDArray[np.uint8]
 
 CUT_SHARE, NEGATIVE_SHARE = 0.08, 0.4
-REMEMBERED, NEW_SHARE = 800, 0.35
-"""Samples that are kept to be shown again, and the share of those shown that are new."""
+FIRST, REMEMBERED, NEW_SHARE = 300, 2500, 0.15
+"""Samples before any is shown again, samples that are kept, and the share of those shown that are new."""
 
 TRAINING_PHOTOGRAPHS = ("brick.png", "camera.png", "coffee.png", "grass.png", "text.png", "rocket.jpg")
 """Of ``negatives-natural``; the others are for the evaluation."""
@@ -49,7 +49,7 @@ class Sample:
 
 
 class Samples(IterableDataset[Sample]):
-    """Samples drawn from a seed; every worker draws its own, and shows each a few times, mirrored or in other tones.
+    """Samples drawn from a seed; every worker draws its own, and shows each a few times, turned or in other tones.
 
     Args:
         source: gives flat radiographs.
@@ -67,7 +67,7 @@ class Samples(IterableDataset[Sample]):
         rng = np.random.default_rng([self._seed, info.id if info else 0])
         shown: list[Sample] = []
         while True:
-            if len(shown) < 50 or rng.random() < NEW_SHARE:
+            if len(shown) < FIRST or rng.random() < NEW_SHARE:
                 new = self.draw(rng)
                 if len(shown) < REMEMBERED:
                     shown.append(new)
@@ -122,10 +122,24 @@ def _sample(picture: Picture, corners: NDArray[np.float64] | None, is_whole: boo
 
 
 def _again(sample: Sample, rng: np.random.Generator) -> Sample:
-    """The same sample in other tones, mirrored half of the times."""
-    light = (sample.picture.float() / 255.0) ** float(np.exp(rng.normal(0, 0.15))) * float(rng.uniform(0.85, 1.05))
-    light = light * torch.from_numpy(1 + rng.normal(0, 0.03, (3, 1, 1))).float()
-    picture, mask, corners = (light * 255.0).clamp(0, 255).byte(), sample.mask, sample.corners
+    """The same sample in other tones, moved, turned and enlarged a little, mirrored half of the times."""
+    tones = (np.arange(256) / 255.0) ** np.exp(rng.normal(0, 0.15)) * rng.uniform(0.85, 1.05)
+    table = np.clip(tones[:, None] * (1 + rng.normal(0, 0.03, 3)) * 255, 0, 255).astype(np.uint8)[None]
+    square = cv2.LUT(np.ascontiguousarray(sample.picture.numpy().transpose(1, 2, 0)), table)
+    transform = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), float(rng.normal(0, 3)), float(rng.uniform(0.8, 1.2)))
+    transform[:, 2] += rng.uniform(-0.08, 0.08, 2) * SIDE
+    moved = sample.corners.numpy() @ transform[:, :2].T + transform[:, 2]
+    if sample.is_whole and not ((moved > 1) & (moved < SIDE - 1)).all():
+        transform, moved = np.eye(2, 3), sample.corners.numpy()
+    centred = transform.copy()  # OpenCV counts from the middle of the first pixel
+    centred[:, 2] += 0.5 * transform[:, :2].sum(1) - 0.5
+    square = cv2.warpAffine(square, centred, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+    coarse = transform.copy()
+    coarse[:, 2] = (transform[:, 2] / STRIDE) + 0.5 * transform[:, :2].sum(1) - 0.5
+    cells = sample.mask.numpy()
+    mask = torch.from_numpy(cv2.warpAffine(cells, coarse, cells.shape, flags=cv2.INTER_LINEAR))
+    picture = torch.from_numpy(np.ascontiguousarray(square.transpose(2, 0, 1)))
+    corners = torch.from_numpy(moved.astype(np.float32))
     if rng.random() < 0.5:
         picture, mask = picture.flip(2), mask.flip(1)
         corners = corners[[1, 0, 3, 2]]

@@ -38,7 +38,7 @@ class Schedule:
     """
 
     steps: int = 1_000_000
-    minutes: float = 25.0
+    minutes: float = 40.0
     batch: int = 16
     rate: float = 2e-3
     warm_up: int = 100
@@ -107,7 +107,7 @@ def _learn(network: nn.Module, optimizer: torch.optim.Optimizer, batch: Sample, 
     with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16):
         answer = network(pictures)
     losses = _losses(answer, batch, device)
-    loss = losses["place"] + 0.1 * losses["heat"] + losses["mask"] + losses["screen"]
+    loss = 0.3 * losses["place"] + losses["heat"] + losses["mask"] + losses["screen"]
     if not bool(torch.isfinite(loss)):
         raise ArithmeticError("The loss is no longer a number: the last checkpoint is from before that.")
     optimizer.zero_grad(set_to_none=True)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-SIDE = 192
+SIDE = 128
 """Of the square input, in pixels; the photograph lies in its middle, its longer side as long as the square's."""
 
 STRIDE = 4

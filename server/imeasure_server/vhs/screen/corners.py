@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from imeasure_server.models.weights_file import read_weights
 from imeasure_server.vhs.landmarks import FloatArray
 from imeasure_server.vhs.screen.architecture import STRIDE, ScreenNetwork
-from imeasure_server.vhs.screen.edges import refine_corners
+from imeasure_server.vhs.screen.edges import LEAST_SUPPORT, refine_corners
 from imeasure_server.vhs.screen.letterbox import Letterbox, letterboxed
 from imeasure_server.vhs.screen.rectification import NotAScreen, check_corners
 
@@ -25,7 +25,7 @@ WEIGHTS_NAME = "screen.safetensors"
 LEAST_SCREEN, LEAST_WHOLE = 0.5, 0.5
 """Least probabilities that a picture is a photograph of a screen, and that all its corners are in it."""
 
-LEAST_OVERLAP = 0.8
+LEAST_OVERLAP = 0.75
 """Between the screen within its corners and the network's mask of it, intersection over union."""
 
 LEAST_EDGES = 2
@@ -34,7 +34,10 @@ LEAST_EDGES = 2
 WORKING_SIDE = 2000
 """Longer side, in pixels, of the picture in which edges are sought; finer than that is the sensor's noise."""
 
-REACH = 0.012
+CLOSER_MARGIN = 0.2
+"""Around the screen when it is looked at again, in its longer sides."""
+
+REACH = 0.015
 """How far from the network's lines edges are sought, as a fraction of the diagonal."""
 
 
@@ -59,6 +62,18 @@ class Sighting:
     def is_screen(self) -> bool:
         """Whether a screen is seen, with or without all of its corners."""
         return self.screen >= LEAST_SCREEN
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """The network's answer: corners in the picture's pixels, and the mask in cells of the box of the part asked of."""
+
+    screen: float
+    whole: float
+    corners: FloatArray
+    mask: NDArray[np.bool_]
+    box: Letterbox
+    origin: tuple[int, int]
 
 
 class ScreenFinder:
@@ -89,48 +104,64 @@ class ScreenFinder:
 
     def look(self, picture: Picture) -> Sighting:
         """The same with what it rests on."""
+        seen = self._ask(picture)
+        if seen.screen < LEAST_SCREEN or seen.whole < LEAST_WHOLE:
+            return Sighting(seen.screen, seen.whole, None)
+        seen = self._look_closer(picture, seen)
         height, width = picture.shape[:2]
-        box = letterboxed(picture)
-        screen, whole, guess, mask = self._ask(box)
-        if screen < LEAST_SCREEN or whole < LEAST_WHOLE:
-            return Sighting(screen, whole, None)
         factor = min(1.0, WORKING_SIDE / max(height, width))
         size = (round(width * factor), round(height * factor))
         working = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if factor < 1 else picture
         scale = np.array([size[0] / width, size[1] / height])
         reach = REACH * float(np.hypot(*size))
-        refined = refine_corners(np.asarray(working, np.uint8), box.to_picture(guess) * scale, reach)
+        refined = refine_corners(np.asarray(working, np.uint8), seen.corners * scale, reach)
         corners = refined.corners / scale
-        if not _is_trusted(corners, refined.support, mask, box, width, height):
-            return Sighting(screen, whole, None)
-        return Sighting(screen, whole, corners, refined.support)
+        if not _is_trusted(corners, refined.support, seen, width, height):
+            return Sighting(seen.screen, seen.whole, None)
+        return Sighting(seen.screen, seen.whole, corners, refined.support)
+
+    def _look_closer(self, picture: Picture, seen: _Seen) -> _Seen:
+        """Ask again of the part around a small screen, where the network's pixels are finer."""
+        height, width = picture.shape[:2]
+        low, high = seen.corners.min(0), seen.corners.max(0)
+        margin = CLOSER_MARGIN * float((high - low).max())
+        left, top = np.maximum(low - margin, 0).astype(int)
+        right, bottom = np.minimum(high + margin, [width, height]).astype(int)
+        if max(right - left, bottom - top) > 0.8 * max(width, height) or min(right - left, bottom - top) < 16:
+            return seen
+        closer = self._ask(np.ascontiguousarray(picture[top:bottom, left:right]), (int(left), int(top)))
+        moved = np.abs(closer.corners - seen.corners).max()
+        if min(closer.screen, closer.whole) < 0.5 or moved > margin:
+            return seen
+        return replace(closer, screen=seen.screen, whole=seen.whole)
 
     @torch.inference_mode()
-    def _ask(self, box: Letterbox) -> tuple[float, float, FloatArray, NDArray[np.bool_]]:
-        """Probabilities of a screen and of a whole one, corners in the square, and the mask of the lit area."""
+    def _ask(self, part: Picture, origin: tuple[int, int] = (0, 0)) -> _Seen:
+        """What the network sees in a part of the picture whose upper left corner is at ``origin``."""
+        box = letterboxed(part)
         square = torch.from_numpy(box.square).to(self._device).permute(2, 0, 1)[None].float() / 255.0
         answer = self._network(square)
-        return (
-            float(answer.is_screen.sigmoid()),
-            float(answer.is_whole.sigmoid()),
-            answer.corners[0].double().cpu().numpy(),
-            (answer.mask[0] > 0).cpu().numpy(),
-        )
+        corners = box.to_picture(answer.corners[0].double().cpu().numpy()) + np.array(origin, float)
+        mask = (answer.mask[0] > 0).cpu().numpy()
+        return _Seen(float(answer.is_screen.sigmoid()), float(answer.is_whole.sigmoid()), corners, mask, box, origin)
 
 
-def _is_trusted(
-    corners: FloatArray, support: FloatArray, mask: NDArray[np.bool_], box: Letterbox, width: int, height: int
-) -> bool:
+def _is_trusted(corners: FloatArray, support: FloatArray, seen: _Seen, width: int, height: int) -> bool:
     """Whether the corners are a screen's, have edges between them, and are around what the network sees as lit."""
-    if not np.isfinite(corners).all() or np.count_nonzero(support > 0.3) < LEAST_EDGES:
+    if not np.isfinite(corners).all() or np.count_nonzero(support > LEAST_SUPPORT) < LEAST_EDGES:
         return False
     try:
         check_corners(corners, width, height)
     except NotAScreen:
         return False
-    within = np.zeros(mask.shape, np.uint8)
-    cells = box.to_square(corners) / STRIDE - 0.5
+    return _overlap(corners, seen) >= LEAST_OVERLAP
+
+
+def _overlap(corners: FloatArray, seen: _Seen) -> float:
+    """Intersection over union of the quadrilateral and the network's mask."""
+    within = np.zeros(seen.mask.shape, np.uint8)
+    cells = seen.box.to_square(corners - np.array(seen.origin, float)) / STRIDE - 0.5
     cv2.fillConvexPoly(within, np.round(cells * 16).astype(np.int32), (1,), cv2.LINE_8, 4)
     inside = within > 0
-    union = np.count_nonzero(inside | mask)
-    return bool(union > 0 and np.count_nonzero(inside & mask) >= LEAST_OVERLAP * union)
+    union = int(np.count_nonzero(inside | seen.mask))
+    return int(np.count_nonzero(inside & seen.mask)) / union if union else 0.0
