@@ -43,12 +43,14 @@ class EnsemblePrediction:
     Attributes:
         points: (7, 2) in continuous pixels of the picture, the mean of the folds.
         by_fold: (folds, 7, 2).
+        vertebrae: (5, 2) where T5 to T9 begin, the mean of the folds.
         seen: (7,) mean over folds of the share of a landmark's heat map that lies close to it, 0 to 1.
         orientation: see `orientation`.
     """
 
     points: FloatArray
     by_fold: FloatArray
+    vertebrae: FloatArray
     seen: FloatArray
     orientation: int
 
@@ -91,14 +93,16 @@ class LandmarkEnsemble:
         height, width = upright.shape
         whole = _frame(np.array([width, height]) / 2, _fitting_zoom(width, height), 0.0)
         first, _ = self._look(upright, [whole] * self.size)
-        guess = np.median(first, axis=0)
+        guess = np.median(first, axis=0)[: len(LANDMARK_NAMES)]
         points, seen = self._look(upright, _close_frames(guess, width, height, self.size))
         rows, columns = picture.shape
         back = turned_back(points, orientation, columns, rows)
-        return EnsemblePrediction(back.mean(axis=0), back, seen.mean(axis=0), orientation)
+        marks = len(LANDMARK_NAMES)
+        mean, by_fold = back.mean(axis=0), back[:, :marks]
+        return EnsemblePrediction(mean[:marks], by_fold, mean[marks:], seen.mean(axis=0)[:marks], orientation)
 
     def _look(self, picture: NDArray[np.uint8], frames: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
-        """One frame for each fold: points (folds, 7, 2) in the picture's pixels and shares seen (folds, 7)."""
+        """One frame for each fold: points (folds, 12, 2) in the picture's pixels and shares seen (folds, 12)."""
         points, seen = [], []
         for network, frame in zip(self._folds, frames, strict=True):
             image = torch.from_numpy(standardised(_framed(picture, frame)))[None, None].to(self._device)
@@ -151,11 +155,11 @@ def _framed(picture: NDArray[np.uint8], frame: FloatArray) -> NDArray[np.float32
 
 
 def _concentration(shares: NDArray[np.float32], points: FloatArray) -> FloatArray:
-    """(7,) share of each heat map within `CONCENTRATED_WITHIN` of its point; ``points`` in input pixels."""
+    """(k,) share of each heat map within `CONCENTRATED_WITHIN` of its point; ``points`` in input pixels."""
     rows, columns = shares.shape[1:]
     y = (np.arange(rows)[:, None] + 0.5) * STRIDE
     x = (np.arange(columns)[None, :] + 0.5) * STRIDE
-    result = np.empty(len(LANDMARK_NAMES))
+    result = np.empty(len(points))
     for index, (px, py) in enumerate(points):
         near = (x - px) ** 2 + (y - py) ** 2 <= CONCENTRATED_WITHIN**2
         result[index] = shares[index][near].sum()

@@ -1,4 +1,7 @@
-"""The landmark network: a picture in, one heat map for each landmark out."""
+"""The landmark network: a picture in, one heat map for each point out.
+
+Beside the contract's landmarks it sees where T5 to T9 begin: between A and B these count the vertebrae.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,15 @@ from imeasure_server.vhs.landmarks import LANDMARK_NAMES
 
 INPUT_HEIGHT, INPUT_WIDTH = 352, 448
 """Pixels; pictures are letterboxed to it."""
+VERTEBRAE_NAMES = ("T5", "T6", "T7", "T8", "T9")
+"""Middles of their cranial end plates: the points after those of `LANDMARK_NAMES`."""
+POINTS = len(LANDMARK_NAMES) + len(VERTEBRAE_NAMES)
 STRIDE = 4
 """Input pixels per cell of a heat map."""
 
 
 def build_landmark_network() -> nn.Module:
-    """(n, 1, INPUT_HEIGHT, INPUT_WIDTH) to logits (n, 7, INPUT_HEIGHT / STRIDE, INPUT_WIDTH / STRIDE).
+    """(n, 1, INPUT_HEIGHT, INPUT_WIDTH) to logits (n, 12, INPUT_HEIGHT / STRIDE, INPUT_WIDTH / STRIDE).
 
     Group norm, since instance norm would take away how large a structure is in relation to the others.
     """
@@ -36,7 +42,7 @@ def build_landmark_network() -> nn.Module:
         num_res_units=2,
         norm=("GROUP", {"num_groups": 8}),
     )
-    return nn.Sequential(stem, body, nn.Conv2d(32, len(LANDMARK_NAMES), 1))
+    return nn.Sequential(stem, body, nn.Conv2d(32, POINTS, 1))
 
 
 def expected_points(logits: Tensor) -> tuple[Tensor, Tensor]:

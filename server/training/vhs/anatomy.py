@@ -29,21 +29,50 @@ class Thorax:
     Attributes:
         attenuation: (height, width) line integrals, 0 in air.
         landmarks: (7, 2) in continuous pixel coordinates, order of `imeasure_server.vhs.landmarks`.
+        vertebrae: (5, 2) the same for the middles of the cranial end plates of T5 to T9.
         unit: pixels per vertebra.
     """
 
     attenuation: Picture
     landmarks: FloatArray
+    vertebrae: FloatArray
     unit: float
 
 
-def sample_thorax(rng: np.random.Generator, height: int = 512, width: int = 640) -> Thorax:
-    """A dog drawn at random: breed, size, obesity, breathing, heart, and how it lies."""
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """Where everything lies in a dog, and how it is seen; nothing of what it is made of."""
+
+    spine: Spine
+    heart: Heart
+    sternum: Sternum
+    diaphragm: FloatArray
+    view: View
+
+    def landmarks(self) -> FloatArray:
+        """See `Thorax`."""
+        points = [self.heart.landmarks(), self.spine.cranial[T4 : T4 + 1], self.spine.caudal[T9 : T9 + 1]]
+        return self.view.project(np.vstack(points))
+
+    def vertebrae(self) -> FloatArray:
+        """See `Thorax`."""
+        return self.view.project(self.spine.cranial[T4 + 1 : T9 + 1])
+
+
+def sample_anatomy(rng: np.random.Generator, height: int = 512, width: int = 640) -> Anatomy:
+    """The first that is drawn at random of a dog."""
     spine = sample_spine(rng)
     heart = sample_heart(rng, _base(spine, rng))
     sternum = _sternum(spine, heart, rng)
     diaphragm = diaphragm_line(spine, heart, sternum, rng)
-    view = _view(spine, sternum, heart, rng, height, width)
+    return Anatomy(spine, heart, sternum, diaphragm, _view(spine, sternum, heart, rng, height, width))
+
+
+def sample_thorax(rng: np.random.Generator, height: int = 512, width: int = 640) -> Thorax:
+    """A dog drawn at random: breed, size, obesity, breathing, heart, and how it lies."""
+    anatomy = sample_anatomy(rng, height, width)
+    spine, heart, sternum = anatomy.spine, anatomy.heart, anatomy.sternum
+    diaphragm, view = anatomy.diaphragm, anatomy.view
     image = AttenuationMap((height, width), view)
     thickness = rng.uniform(4.5, 8.0)
     fat, aeration = float(rng.exponential(0.3)), rng.uniform(0.35, 0.95)
@@ -59,8 +88,7 @@ def sample_thorax(rng: np.random.Generator, height: int = 512, width: int = 640)
     draw_ribs(image, spine, sternum, rng, density * rng.uniform(0.55, 0.95), thickness * rng.uniform(0.26, 0.36))
     draw_spine(image, spine, rng, density)
     draw_forelimbs(image, spine, sternum, rng, density)
-    points = np.vstack([heart.landmarks(), spine.cranial[T4], spine.caudal[T9]])
-    return Thorax(np.maximum(image.values, 0), view.project(points), view.scale)
+    return Thorax(np.maximum(image.values, 0), anatomy.landmarks(), anatomy.vertebrae(), view.scale)
 
 
 def _base(spine: Spine, rng: np.random.Generator) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """Attenuation maps rendered ahead, so that training need not wait for anatomy; exposure is drawn anew at each use.
 
-A set is a folder with ``maps.u16`` (count, HEIGHT, WIDTH), ``landmarks.npy`` (count, 7, 2) pixels and ``units.npy``.
+A set is a folder with ``maps.u16`` (count, HEIGHT, WIDTH) and ``truth.f64`` (count, 25): landmarks, vertebrae, unit.
 Map ``i`` comes from seed ``first_seed + i``, whatever was rendered before it.
 """
 
@@ -29,22 +29,23 @@ class RenderedSet:
         folder.mkdir(parents=True, exist_ok=True)
         mode = "r+" if (folder / "maps.u16").is_file() else "w+"
         self._maps = np.memmap(folder / "maps.u16", np.uint16, mode, shape=(count, HEIGHT, WIDTH))
-        self._truth = np.memmap(folder / "truth.f64", np.float64, mode, shape=(count, 15))
+        self._truth = np.memmap(folder / "truth.f64", np.float64, mode, shape=(count, 25))
 
     @property
     def rendered(self) -> int:
         """How many are there from the start without a gap."""
-        missing = np.flatnonzero(self._truth[:, 14] == 0)
+        missing = np.flatnonzero(self._truth[:, 24] == 0)
         return int(missing[0]) if len(missing) else self.count
 
     def __getitem__(self, index: int) -> Thorax:
         truth = np.array(self._truth[index])
-        return Thorax(self._maps[index].astype(np.float32) / SCALE, truth[:14].reshape(7, 2), float(truth[14]))
+        attenuation = self._maps[index].astype(np.float32) / SCALE
+        return Thorax(attenuation, truth[:14].reshape(7, 2), truth[14:24].reshape(5, 2), float(truth[24]))
 
     def __setitem__(self, index: int, thorax: Thorax) -> None:
         coded: NDArray[np.uint16] = np.clip(np.round(thorax.attenuation * SCALE), 0, 65535).astype(np.uint16)
         self._maps[index] = coded
-        self._truth[index] = np.append(thorax.landmarks.ravel(), thorax.unit)
+        self._truth[index] = np.concatenate([thorax.landmarks.ravel(), thorax.vertebrae.ravel(), [thorax.unit]])
 
 
 def main() -> None:

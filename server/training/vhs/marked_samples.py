@@ -14,7 +14,7 @@ from torch.utils.data import IterableDataset
 from vhs_screen.degradation import degrade
 
 from imeasure_server.vhs.letterbox import standardised
-from imeasure_server.vhs.network import INPUT_HEIGHT, INPUT_WIDTH
+from imeasure_server.vhs.network import INPUT_HEIGHT, INPUT_WIDTH, VERTEBRAE_NAMES
 from vhs.attenuation import FloatArray
 from vhs.operator_data import MarkedRadiograph
 from vhs.samples import FOLDS, PHOTO_SHARE, random_frame
@@ -48,7 +48,7 @@ class MarkedSamples(IterableDataset[dict[str, Any]]):
 def marked_sample(
     picture: NDArray[np.uint8], landmarks: FloatArray, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], FloatArray]:
-    """An input picture (INPUT_HEIGHT, INPUT_WIDTH), 0 to 255, and its landmarks (7, 2) in input pixels."""
+    """An input picture (INPUT_HEIGHT, INPUT_WIDTH), 0 to 255, and the points of the network (12, 2) in input pixels, NaN unknown."""
     matrix, (left, top, right, bottom) = random_frame(picture.shape, landmarks, rng)
     warped = cv2.warpAffine(picture, matrix, (INPUT_WIDTH, INPUT_HEIGHT), flags=cv2.INTER_AREA).astype(np.float32)
     shown = warped[top:bottom, left:right] / 255
@@ -61,7 +61,8 @@ def marked_sample(
         seen = degrade(np.ascontiguousarray(seen), rng)
     field = np.zeros((INPUT_HEIGHT, INPUT_WIDTH), np.float32)
     field[top:bottom, left:right] = seen
-    return field, (landmarks - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5
+    known = np.vstack([landmarks, np.full((len(VERTEBRAE_NAMES), 2), np.nan)])
+    return field, (known - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5
 
 
 def _upright(marked: MarkedRadiograph) -> tuple[NDArray[np.uint8], FloatArray]:

@@ -56,7 +56,7 @@ class ThoraxSamples(IterableDataset[dict[str, Any]]):
 
 
 def framed_sample(thorax: Thorax, rng: np.random.Generator) -> tuple[NDArray[np.float32], FloatArray]:
-    """An input picture (INPUT_HEIGHT, INPUT_WIDTH), 0 to 255, and its landmarks (7, 2) in input pixels."""
+    """An input picture (INPUT_HEIGHT, INPUT_WIDTH), 0 to 255, and the points of the network (12, 2) in input pixels."""
     matrix, visible = random_frame(thorax.attenuation.shape, thorax.landmarks, rng)
     size = (INPUT_WIDTH, INPUT_HEIGHT)
     warped = cv2.warpAffine(thorax.attenuation, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
@@ -69,8 +69,8 @@ def framed_sample(thorax: Thorax, rng: np.random.Generator) -> tuple[NDArray[np.
     if rng.random() < 0.04:
         exposed = 255 - exposed
     field[top:bottom, left:right] = exposed
-    points = (thorax.landmarks - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5
-    return field.astype(np.float32), points
+    known = np.vstack([thorax.landmarks, thorax.vertebrae])
+    return field.astype(np.float32), (known - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5
 
 
 def random_frame(

@@ -54,7 +54,7 @@ def train(samples: Callable[[int], Samples], output: Path, plan: Plan) -> Path:
     """Train and give the file of the averaged weights.
 
     Args:
-        samples: makes the samples of a seed: ``image`` (1, h, w) and ``points`` (7, 2), NaN where not known.
+        samples: makes the samples of a seed: ``image`` (1, h, w) and ``points`` (12, 2), NaN where not known.
         output: folder of the checkpoint and the weights.
         plan: see there.
     """
