@@ -55,3 +55,48 @@ def prediction(points: np.ndarray) -> list[dict[str, object]]:
     from VHSAnalyzerLib.landmarks import LANDMARK_NAMES
 
     return [{"x": float(x), "y": float(y), "class": name} for name, (x, y) in zip(LANDMARK_NAMES, points)]
+
+
+def samplePixels() -> np.ndarray:
+    """(height, width) uint8 of the sample radiograph, by VTK's reader."""
+    import vtk
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    reader = vtk.vtkPNGReader()
+    reader.SetFileName(str(SAMPLE))
+    reader.Update()
+    width, height, _ = reader.GetOutput().GetDimensions()
+    pixels = vtk_to_numpy(reader.GetOutput().GetPointData().GetScalars())
+    return np.ascontiguousarray(pixels.reshape(height, width)[::-1])
+
+
+def photoOfScreen() -> tuple[np.ndarray, np.ndarray]:
+    """A photo of the sample on a monitor, and the screen's corners (TL, TR, BR, BL) as fractions of the photo."""
+    sample = samplePixels().astype(float)
+    height, width = 1000, 1400
+    corners = np.array([[230.0, 150.0], [1190.0, 190.0], [1150.0, 880.0], [250.0, 860.0]])
+    toScreen = _homography(
+        corners, [(0, 0), (sample.shape[1], 0), (sample.shape[1], sample.shape[0]), (0, sample.shape[0])]
+    )
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    u, v, w = np.einsum("ij,jyx->iyx", toScreen, np.stack([x, y, np.ones_like(x)]))
+    u, v = u / w, v / w
+    random = np.random.default_rng(3)
+    desk = 130 + 25 * np.sin(y / 37.0) + random.normal(0, 4, (height, width))
+    margin = 35
+    onBezel = (u > -margin) & (v > -margin) & (u < sample.shape[1] + margin) & (v < sample.shape[0] + margin)
+    onScreen = (u >= 0) & (v >= 0) & (u < sample.shape[1]) & (v < sample.shape[0])
+    photo = np.where(onBezel, 18.0 + random.normal(0, 2, (height, width)), desk)
+    columns = np.clip(u, 0, sample.shape[1] - 1).astype(int)
+    rows = np.clip(v, 0, sample.shape[0] - 1).astype(int)
+    photo = np.where(onScreen, 25 + 0.85 * sample[rows, columns] + random.normal(0, 3, (height, width)), photo)
+    return np.clip(photo, 0, 255).astype(np.uint8), corners / (width, height)
+
+
+def _homography(source: np.ndarray, target: list[tuple[int, int]]) -> np.ndarray:
+    """3×3 that takes four points to four others."""
+    rows, values = [], []
+    for (x, y), (u, v) in zip(source, target):
+        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+        values += [u, v]
+    return np.append(np.linalg.solve(np.array(rows), np.array(values, float)), 1.0).reshape(3, 3)

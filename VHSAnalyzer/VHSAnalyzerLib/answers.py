@@ -54,7 +54,7 @@ class Answer:
         spread: standard deviation between the models, in fractions of the picture; None when not given.
         popDetected: whether a photo of a screen was found and straightened for the measurement.
         modelVersion: of the server.
-        classifierConfidence: 0 to 1 that this is such a radiograph; given with rejections.
+        classifierConfidence: 0 to 1, how sure the classifier is of its rejection; given with rejections.
         rejectionReason: the contract's word, "" when not rejected.
         historicVHS, historicVLAS: (date, value) of earlier measurements of this patient.
         analysedAt: when this was asked, ISO 8601 with the time zone.
@@ -86,7 +86,7 @@ class Answer:
             return CODE_SENTENCES.get(self.code, self.description)
         why = REJECTION_SENTENCES.get(self.rejectionReason, self.rejectionReason.replace("_", " ") or self.description)
         sure = self.classifierConfidence
-        rest = "" if sure is None else f" (probability that it is one: {sure:.0%})"
+        rest = "" if sure is None else f" (the classifier is {sure:.0%} sure)"
         return f"Rejected: {why}{rest}. Nothing was measured."
 
     @property

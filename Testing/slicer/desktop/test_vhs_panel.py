@@ -74,7 +74,7 @@ def test_by_hand_the_score_comes_with_the_seventh_landmark(panel, desktop):
     targets = gridOf(panel.widget.picture).toRAS(PLAUSIBLE)
     for index in range(7):
         assert panel.cell(VHS, NOW) == "–"
-        panel.drag(panel.node, index, targets[index])
+        panel.drag(panel.node, index, targets[index], steps=2)
     assert panel.position(0) == pytest.approx(targets[0], abs=4)
     assert panel.number(VHS, NOW) == pytest.approx(panel.number(LONG, NOW) + panel.number(SHORT, NOW), abs=0.11)
     assert panel.cell(VHS, MODEL) == "–"
