@@ -69,7 +69,8 @@ class PreparedPool:
     Attributes:
         results: what each image gives; an exception is raised.
         corners: of the screen in each image.
-        gate: an image is not answered before this is set.
+        gate: no image is answered before this is set.
+        held: images that are not answered while they are in here.
         started, abandoned: images that were begun, and those whose caller went away.
         is_full: whether every place in the queue is said to be taken.
     """
@@ -79,6 +80,7 @@ class PreparedPool:
         self.corners: dict[bytes, FloatArray | None] = {}
         self.gate = threading.Event()
         self.gate.set()
+        self.held: set[bytes] = set()
         self.started: list[bytes] = []
         self.abandoned: list[bytes] = []
         self.most_at_once = 0
@@ -107,7 +109,7 @@ class PreparedPool:
         self._running += 1
         self.most_at_once = max(self.most_at_once, self._running)
         try:
-            while not self.gate.is_set():
+            while content in self.held or not self.gate.is_set():
                 await asyncio.sleep(0.005)
         except asyncio.CancelledError:
             self.abandoned.append(content)
