@@ -94,7 +94,7 @@ class Database:
         Raises:
             StoreUnavailable: it cannot be reached or written to, or is of a newer version of the server.
         """
-        logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # it tells of each when it is imported
+        logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells much at every start
         from imeasure_server.store.migration import migrate
 
         if self.is_sqlite:
@@ -188,7 +188,11 @@ def _sqlite_engine(url: URL) -> Engine:
 
 def _postgresql_engine(url: URL) -> Engine:
     arguments = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS}
-    engine = create_engine(url, connect_args=arguments, pool_timeout=BUSY_SECONDS, pool_pre_ping=True)
+    # Counting relies on it: a statement sees what was committed while it waited for the lock.
+    isolation = "READ COMMITTED"
+    engine = create_engine(
+        url, connect_args=arguments, pool_timeout=BUSY_SECONDS, pool_pre_ping=True, isolation_level=isolation
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: object) -> None:
