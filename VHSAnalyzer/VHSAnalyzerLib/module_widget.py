@@ -38,11 +38,8 @@ from .scene_nodes import (
     readMeasurement,
     vertebraeOf,
 )
-from .views import refit, showPicture
+from .views import PictureView
 from .volume_picture import gridOf, isSpacingKnown, pictureOf
-
-LAYOUT_MS = 100
-"""After this a view that a layout has just made has its size."""
 
 
 class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -81,6 +78,7 @@ class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._refreshTimer.setInterval(0)
         self._refreshTimer.connect("timeout()", self.refresh)
         self.status = StatusLine(ui.statusLabel, ui.progressBar, ui.cancelButton)
+        self.view = PictureView()
         self.result = ResultPanel(ui.resultTable, ui.detailsLabel)
         self.job = PanelJob(self.logic, self.status, self._scheduleRefresh)
         self.server = ServerRow(
@@ -115,6 +113,7 @@ class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def exit(self) -> None:
         """Another module is shown."""
         self._entered = False
+        self.view.stop()
         self.server.pause()
 
     def cleanup(self) -> None:
@@ -219,8 +218,7 @@ class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if volume is None:
             return
         try:
-            showPicture(volume, self._parameterNode.mirrored)
-            qt.QTimer.singleShot(LAYOUT_MS, lambda: refit(volume))
+            self.view.show(volume, self._parameterNode.mirrored)
         except PictureError as error:
             self.status.error(str(error))
 

@@ -63,7 +63,8 @@ def pictureOf_(landmarksNode: Any) -> Any:
 
 
 def makeLandmarks(volumeNode: Any, points: Points) -> Any:
-    """New landmarks of a picture; ``points`` as fractions of it."""
+    """New landmarks of a picture; ``points`` as fractions of it. PictureError when it is none."""
+    grid = gridOf(volumeNode)
     scene = volumeNode.GetScene()
     node = scene.AddNewNodeByClass(CLASS, f"{volumeNode.GetName()} VHS landmarks")
     node.SetAttribute(KIND_ATTRIBUTE, "1")
@@ -72,7 +73,7 @@ def makeLandmarks(volumeNode: Any, points: Points) -> Any:
     display = node.GetDisplayNode()
     if display is not None:
         _style(display)
-    writePoints(node, points, gridOf(volumeNode))
+    writePoints(node, points, grid)
     if hasattr(node, "SetFixedNumberOfControlPoints"):
         node.SetFixedNumberOfControlPoints(True)
     node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())

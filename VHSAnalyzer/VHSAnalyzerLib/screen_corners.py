@@ -42,6 +42,7 @@ def showCorners(volumeNode: Any, fractions: npt.ArrayLike | None) -> Any:
     """Put corners on a photo: (4, 2) TL, TR, BR, BL as fractions of it; None for the picture's own, a little inside."""
     if fractions is None:
         fractions = WHOLE * (1 - 2 * MARGIN) + MARGIN
+    positions = gridOf(volumeNode).toRAS(fractions)
     scene = volumeNode.GetScene()
     node = cornersOf(volumeNode)
     if node is None:
@@ -54,7 +55,7 @@ def showCorners(volumeNode: Any, fractions: npt.ArrayLike | None) -> Any:
             _style(node.GetDisplayNode())
     before = node.StartModify()
     node.RemoveAllControlPoints()
-    for position, label in zip(gridOf(volumeNode).toRAS(fractions), LABELS):
+    for position, label in zip(positions, LABELS):
         node.AddControlPoint(vtk.vtkVector3d(*position), label)
     node.EndModify(before)
     node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())

@@ -12,50 +12,71 @@ from .volume_picture import PictureGrid, gridOf
 
 VIEW = "Red"
 MARGIN = 1.02
+SAME_SCALE = 0.01
 
 
-def showPicture(volumeNode: Any, mirrored: bool = False) -> None:
-    """One slice view with the picture in it; does nothing where there are no views.
+class PictureView:
+    """Shows a picture in the slice view, and keeps it filling the view while a person has not zoomed."""
 
-    Raises:
-        PictureError: it is no picture.
-    """
-    grid = gridOf(volumeNode)
-    manager = slicer.app.layoutManager()
-    if manager is None:
-        return
-    layout = slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
-    if manager.layout != layout:
-        manager.setLayout(layout)
-    logic = manager.sliceWidget(VIEW).sliceLogic()
-    composite = logic.GetSliceCompositeNode()
-    composite.SetBackgroundVolumeID(volumeNode.GetID())
-    composite.SetForegroundVolumeID(None)
-    composite.SetLabelVolumeID(None)
-    node = logic.GetSliceNode()
-    orient(node, grid, volumeNode, mirrored)
-    fit(node, grid)
+    def __init__(self) -> None:
+        self._grid: PictureGrid | None = None
+        self._volumeId = ""
+        self._sliceNode: Any = None
+        self._tag = 0
+        self._dimensions: tuple[int, int] = (0, 0)
+        self._tall = 0.0
 
+    def show(self, volumeNode: Any, mirrored: bool = False) -> None:
+        """One slice view with the picture in it; does nothing where there are no views.
 
-def fit(sliceNode: Any, grid: PictureGrid) -> None:
-    """Make the whole picture fill the view."""
-    width, height, depth = sliceNode.GetDimensions()
-    if width < 1 or height < 1:
-        return
-    pixel = max(grid.sizeMM[0] / width, grid.sizeMM[1] / height) * MARGIN
-    sliceNode.SetFieldOfView(pixel * width, pixel * height, max(pixel, 1e-6) * max(depth, 1))
-    sliceNode.SetXYZOrigin(0.0, 0.0, 0.0)
-    sliceNode.UpdateMatrices()
+        Raises:
+            PictureError: it is no picture.
+        """
+        grid = gridOf(volumeNode)
+        self.stop()
+        manager = slicer.app.layoutManager()
+        if manager is None:
+            return
+        layout = slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
+        if manager.layout != layout:
+            manager.setLayout(layout)
+        logic = manager.sliceWidget(VIEW).sliceLogic()
+        composite = logic.GetSliceCompositeNode()
+        composite.SetBackgroundVolumeID(volumeNode.GetID())
+        composite.SetForegroundVolumeID(None)
+        composite.SetLabelVolumeID(None)
+        self._grid, self._volumeId, self._sliceNode = grid, volumeNode.GetID(), logic.GetSliceNode()
+        orient(self._sliceNode, grid, volumeNode, mirrored)
+        self._fit()
+        self._tag = self._sliceNode.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onModified)
 
+    def stop(self) -> None:
+        """Leave the view alone from now on."""
+        if self._sliceNode is not None and self._tag:
+            self._sliceNode.RemoveObserver(self._tag)
+        self._tag, self._sliceNode, self._grid = 0, None, None
 
-def refit(volumeNode: Any) -> None:
-    """Once more when a new layout has its size; does nothing where another volume is shown meanwhile."""
-    manager = slicer.app.layoutManager()
-    if manager is None or volumeNode.GetScene() is None:
-        return
-    logic = manager.sliceWidget(VIEW).sliceLogic()
-    if logic.GetSliceCompositeNode().GetBackgroundVolumeID() == volumeNode.GetID():
-        fit(logic.GetSliceNode(), gridOf(volumeNode))
+    def _fit(self) -> None:
+        """Make the whole picture fill the view."""
+        width, height, depth = self._sliceNode.GetDimensions()
+        self._dimensions = (width, height)
+        if width < 1 or height < 1 or self._grid is None:
+            return
+        pixel = max(self._grid.sizeMM[0] / width, self._grid.sizeMM[1] / height) * MARGIN
+        self._tall = pixel * height
+        self._sliceNode.SetXYZOrigin(0.0, 0.0, 0.0)
+        self._sliceNode.SetFieldOfView(pixel * width, self._tall, pixel * max(depth, 1))
+
+    def _onModified(self, caller: Any, event: str) -> None:
+        """The view was resized. Slicer keeps how many millimetres it is high: another number is a person's zoom."""
+        width, height, _ = caller.GetDimensions()
+        if (width, height) == self._dimensions or width < 1 or height < 1:
+            return
+        self._dimensions = (width, height)
+        logic = slicer.app.layoutManager().sliceWidget(VIEW).sliceLogic()
+        isOurs = logic.GetSliceCompositeNode().GetBackgroundVolumeID() == self._volumeId
+        if isOurs and abs(caller.GetFieldOfView()[1] / self._tall - 1) < SAME_SCALE:
+            self._fit()
 
 
 def orient(sliceNode: Any, grid: PictureGrid, volumeNode: Any, mirrored: bool) -> None:

@@ -71,11 +71,18 @@ def test_by_hand_the_score_comes_with_the_seventh_landmark(panel, desktop):
     assert panel.cell(VHS, NOW) == "–"
     assert "Still to be dragged" in panel.details
     desktop.screenshot("vhs-by-hand-begins")
-    targets = gridOf(panel.widget.picture).toRAS(PLAUSIBLE)
-    for index in range(7):
-        assert panel.cell(VHS, NOW) == "–"
-        panel.drag(panel.node, index, targets[index], steps=2)
+    grid = gridOf(panel.widget.picture)
+    targets = grid.toRAS(PLAUSIBLE)
+    panel.drag(panel.node, 0, targets[0], steps=2)
     assert panel.position(0) == pytest.approx(targets[0], abs=4)
+    assert "heart_top" not in panel.details
+    placed = PLAUSIBLE.copy()
+    placed[6] = TEMPLATE[6]
+    writePoints(panel.node, placed, grid)
+    desktop.pump(0.1)
+    assert "Still to be dragged to where they belong: Vertebra B." in panel.details
+    assert panel.cell(VHS, NOW) == "–"
+    panel.drag(panel.node, 6, targets[6], steps=2)
     assert panel.number(VHS, NOW) == pytest.approx(panel.number(LONG, NOW) + panel.number(SHORT, NOW), abs=0.11)
     assert panel.cell(VHS, MODEL) == "–"
     assert "Placed by hand" in panel.details
