@@ -14,7 +14,7 @@ from imeasure_server.api import docs, health, imeasure
 from imeasure_server.api.access import require_key
 from imeasure_server.api.errors import add_error_handlers
 from imeasure_server.api.middleware import RequestRecord
-from imeasure_server.api.radanalyzer.router import v3
+from imeasure_server.api.radanalyzer.router import mount_v3
 from imeasure_server.api.resources import Store
 from imeasure_server.metrics import ServerMetrics
 from imeasure_server.models.pool import InferencePool
@@ -61,7 +61,7 @@ def create_app(settings: ServerSettings, pool: InferencePool | None = None) -> F
     app.include_router(docs.router)
     for protocol in PROTOCOLS:
         app.include_router(protocol, dependencies=[Depends(require_key)])
-    app.include_router(v3)  # asks for keys itself, and always
+    mount_v3(app)  # asks for keys itself, and always
     add_error_handlers(app)
     app.add_middleware(RequestRecord, metrics=app.state.metrics)
     return app
