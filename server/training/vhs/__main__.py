@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--marked", type=Path, help="your own radiographs instead: a CSV, or the six-point format")
     parser.add_argument("--fold", type=int, choices=range(FOLDS), default=0)
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--steps", type=int, help="end after that many, whatever the minutes")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
@@ -45,7 +46,7 @@ def main() -> None:
         samples = partial(ThoraxSamples, RenderedSet(options.maps, options.count), left_out=left_out)
     else:
         samples = partial(MarkedSamples, read_marked(options.marked), left_out=left_out)
-    machine = {"workers": options.workers, "threads": options.threads}
+    machine = {"workers": options.workers, "threads": options.threads, "steps": options.steps}
     if options.stage == "base":
         train(samples, options.output / "base", Plan(options.minutes, seed=options.seed, **machine))
         return

@@ -48,7 +48,7 @@ class MarkedSamples(IterableDataset[dict[str, Any]]):
 def marked_sample(
     picture: NDArray[np.uint8], landmarks: FloatArray, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], FloatArray]:
-    """An input picture (INPUT_HEIGHT, INPUT_WIDTH), 0 to 255, and the points of the network (12, 2) in input pixels, NaN unknown."""
+    """An input picture (INPUT_HEIGHT, INPUT_WIDTH), 0 to 255, and the network's points (12, 2) on it, NaN unknown."""
     matrix, (left, top, right, bottom) = random_frame(picture.shape, landmarks, rng)
     warped = cv2.warpAffine(picture, matrix, (INPUT_WIDTH, INPUT_HEIGHT), flags=cv2.INTER_AREA).astype(np.float32)
     shown = warped[top:bottom, left:right] / 255

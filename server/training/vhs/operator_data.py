@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 from numpy.typing import NDArray
+from scipy.io.matlab import MatReadError
 
 from imeasure_server.imaging.pictures import read_picture
 from imeasure_server.imaging.radiograph_dicom import read_radiograph_dicom
@@ -99,7 +100,7 @@ def _read_six_points(folder: Path) -> list[MarkedRadiograph]:
             content = scipy.io.loadmat(mat)
             points = np.asarray(content["six_points"], float).reshape(6, 2)
             vhs = float(np.ravel(content["VHS"])[0])
-        except (KeyError, ValueError, IndexError, OSError) as error:
+        except (KeyError, ValueError, IndexError, OSError, MatReadError) as error:
             raise OperatorDataError(f"{mat.name} is not in the six-point format: {error}.") from error
         marked.append(MarkedRadiograph(image, _seven(points), vhs))
     return marked

@@ -37,6 +37,7 @@ class Plan:
         start_from: weights to begin with, or None for random ones.
         workers: processes that make samples.
         threads: of the training process.
+        steps: ends it when that many have been made, however long it took; None for no such end.
     """
 
     minutes: float
@@ -45,6 +46,7 @@ class Plan:
     start_from: Path | None = None
     workers: int = 1
     threads: int = 1
+    steps: int | None = None
 
 
 Samples: TypeAlias = IterableDataset[dict[str, Any]]
@@ -78,7 +80,7 @@ def train(samples: Callable[[int], Samples], output: Path, plan: Plan) -> Path:
     budget, last, saved = plan.minutes * 60, time.monotonic(), time.monotonic()
     running = {"loss": 0.0, "pixels": 0.0}
     for batch in loader:
-        if spent >= budget:
+        if spent >= budget or step == plan.steps:
             break
         for group in optimizer.param_groups:
             group["lr"] = plan.learning_rate * _schedule(spent / budget, step, plan.start_from is not None)
@@ -99,7 +101,7 @@ def train(samples: Callable[[int], Samples], output: Path, plan: Plan) -> Path:
             running[name] += (0.02 if step > 1 else 1.0) * (float(value.detach()) - running[name])
         if step % 25 == 0:
             print(json.dumps({"step": step, "minutes": round(spent / 60, 2), **running}), flush=True)
-        if now - saved > SAVE_SECONDS or spent >= budget:
+        if now - saved > SAVE_SECONDS or spent >= budget or step == plan.steps:
             saved = now
             _save(checkpoint, network, averaged, optimizer, spent, step)
     weights = output / "weights.pt"
