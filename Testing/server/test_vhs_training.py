@@ -150,7 +150,7 @@ def test_intraclass_correlation_is_the_published_value() -> None:
 def test_the_summary_of_known_errors() -> None:
     truth = np.array([[300.0, 200], [300, 420], [210, 300], [390, 300], [360, 280], [200, 100], [440, 100]])
     cases = [
-        Case(truth, truth + [3, 4], 1000.0, (9.0, 9.4), (2.0, 2.2), 0.004, "optimal"),
+        Case(truth, truth + np.array([3, 4]), 1000.0, (9.0, 9.4), (2.0, 2.2), 0.004, "optimal"),
         Case(truth, truth, 1000.0, (11.0, 10.4), (2.5, None), 0.009, "review"),
         Case(truth, None, 1000.0, (8.0, None), (2.0, None), None, "review"),
     ]
