@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 SLICER ?=
 IMAGE ?= Resources/SampleData/STS_051_ct.nii.gz
 CLICK ?=
+RADIOGRAPH ?= Resources/SampleData/canine_thorax_lateral.png
 ARGS ?=
 OWN ?=
 HOST ?= 127.0.0.1
@@ -12,7 +13,7 @@ PORT ?= 8000
 export IMEASURE_DATA ?= $(abspath ../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-slicer test-package lint serve bench bench-accuracy train train-segmentation train-choice train-vhs evaluate-vhs train-screen train-classifier lock clean
+.PHONY: help setup setup-dev demo demo-vhs test test-slicer test-package lint serve bench bench-accuracy train train-segmentation train-choice train-vhs evaluate-vhs train-screen train-classifier lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -32,8 +33,12 @@ setup: $(VENV)/.server ## install the server into .venv (exact versions, checked
 
 setup-dev: $(VENV)/.dev
 
-demo: $(VENV)/.dev ## segment and measure a mass on a real CT; own image: IMAGE=path.nii.gz CLICK=x,y,z (LPS mm)
+demo: $(VENV)/.dev ## measure a mass on a real CT, and a heart on a real radiograph; own image: IMAGE=path.nii.gz CLICK=x,y,z (LPS mm)
 	PYTHONPATH=IMeasure $(BIN)/python examples/demo.py --image "$(IMAGE)" $(if $(CLICK),--click="$(CLICK)") --output demo-output
+	$(BIN)/python examples/vhs_demo.py --radiograph "$(RADIOGRAPH)" --output demo-output
+
+demo-vhs: $(VENV)/.dev ## measure the heart on a lateral chest radiograph of a dog; your own: RADIOGRAPH=chest.png
+	$(BIN)/python examples/vhs_demo.py --radiograph "$(RADIOGRAPH)" --output demo-output
 
 serve: $(VENV)/.server ## start the server on http://HOST:PORT (default 127.0.0.1:8000)
 	$(BIN)/imeasure-server serve --host $(HOST) --port $(PORT)
