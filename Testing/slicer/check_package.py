@@ -11,12 +11,14 @@ import slicer
 
 def check() -> None:
     modules = Path(os.environ["IMEASURE_PACKAGE_MODULES"])
-    for name in ("imeasure", "segmenteditorimeasure"):
+    for name in ("imeasure", "segmenteditorimeasure", "vhsanalyzer"):
         module = getattr(slicer.modules, name)
         assert Path(module.path).parent.samefile(modules), f"{name} was loaded from {module.path}"
     import IMeasureLib.sample_data
+    import VHSAnalyzerLib.sample_data
 
     assert IMeasureLib.sample_data.sampleFile().is_relative_to(modules)
+    assert VHSAnalyzerLib.sample_data.sampleFile().is_relative_to(modules)
     server = modules / "Resources" / "server"
     for needed in ("pyproject.toml", "install.py", "requirements.lock", "requirements-torch.txt"):
         assert (server / needed).is_file(), f"{needed} is not in the package"

@@ -146,7 +146,8 @@ def body(content: ReportContent) -> str:
     lines = "".join(f"<li>{escape(line)}</li>" for line in content.statements)
     sources = "".join(f"<li>{escape(source)}</li>" for source in content.sources)
     return (
-        f"<table><tr><th></th><th>Model</th><th>{edited}</th></tr>{rows}</table><ul>{lines}</ul>"
+        '<table border="1" cellspacing="0" cellpadding="4">'
+        f"<tr><th></th><th>Model</th><th>{edited}</th></tr>{rows}</table><ul>{lines}</ul>"
         f'<p class="small">{escape(CATS)}</p><p class="small">Sources:</p><ul class="small">{sources}</ul>'
     )
 

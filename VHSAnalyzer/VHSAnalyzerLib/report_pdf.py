@@ -11,7 +11,7 @@ import qt
 from .drawing import Drawing
 from .report import ReportContent, body, head
 
-PAGE_WIDTH_POINTS = 480
+PAGE_WIDTH_POINTS = 600
 """Of the picture, on a page of A4 with Qt's margins."""
 
 
@@ -24,7 +24,7 @@ def writePDF(content: ReportContent, path: str | Path) -> None:
         image = f'<p><img src="{picture.as_uri()}" width="{PAGE_WIDTH_POINTS}" height="{height}"></p>'
         document = qt.QTextDocument()
         document.setHtml(f"<html><body>{head(content)}{image}{body(content)}</body></html>")
-        device = _device(Path(path), document)
+        device = _device(Path(path))
         # "print" was a keyword once: PythonQt calls it by either name.
         (getattr(document, "print_", None) or getattr(document, "print"))(device)  # noqa: B009
         del device  # the file is complete when the device is gone
@@ -32,7 +32,7 @@ def writePDF(content: ReportContent, path: str | Path) -> None:
         raise OSError(f"{path} could not be written.")
 
 
-def _device(path: Path, document: Any) -> Any:
+def _device(path: Path) -> Any:
     """What is printed to: a page of A4."""
     with path.open("wb"):
         pass  # Qt would fail without a word

@@ -75,7 +75,9 @@ def detailLines(measurement: Measurement | None, answer: Answer | None, breed: s
     if answer is not None:
         lines.append(answer.sentence)
         if answer.confidenceSentence:
-            lines.append(f"{answer.confidenceSentence}. {answer.modelVersion}")
+            lines.append(f"{answer.confidenceSentence}.")
+        if answer.modelVersion:
+            lines.append(f"Model version {answer.modelVersion}.")
         if answer.popDetected:
             lines.append(
                 "A photo of a screen: the model measured it straightened. “Now” is in the photo's perspective; to move "
