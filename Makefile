@@ -62,7 +62,7 @@ test-package: $(VENV)/.dev ## build, ctest and package the extension: SLICER=/pa
 	Testing/slicer/build_extension.sh
 
 bench: $(VENV)/.dev ## speed, and accuracy in short, as Markdown and JSON in bench-output/
-	PYTHONPATH=Testing:server:IMeasure $(BIN)/python -m bench --output bench-output
+	PYTHONPATH=Testing:server/training:server:IMeasure $(BIN)/python -m bench --output bench-output
 
 bench-accuracy: $(VENV)/.dev ## every method on the same cases and clicks, with pictures, in bench-output/accuracy/ (part: ARGS="--set sts")
 	PYTHONPATH=Testing:server:IMeasure $(BIN)/python -m bench.comparison --output bench-output/accuracy $(ARGS)

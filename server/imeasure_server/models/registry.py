@@ -19,7 +19,7 @@ class ModelEntry:
     """A model that can be used.
 
     Attributes:
-        name: as ``--engine`` takes it.
+        name: of an engine as ``--engine`` takes it; ``vhs`` is what ``/v3`` answers with.
         task: what it does.
         is_default: used unless another one is asked for.
         summary: one sentence.
@@ -53,6 +53,7 @@ class WeightsFile:
 def list_models() -> list[ModelEntry]:
     """The models that work here. Imports the engines."""
     from imeasure_server.segmentation.engines import DEFAULT_ENGINE, ENGINE_NAMES, create_engine
+    from imeasure_server.vhs.models_present import vhs_models
 
     entries = []
     for name in ENGINE_NAMES:
@@ -61,6 +62,10 @@ def list_models() -> list[ModelEntry]:
             continue
         summary = (type(engine).__doc__ or "").strip().partition("\n")[0]
         entries.append(ModelEntry(name, "segmentation", name == DEFAULT_ENGINE, summary))
+    radiographs = vhs_models(WEIGHTS)
+    if radiographs.prediction:
+        summary = f"Vertebral heart score of dogs from a lateral chest radiograph: {radiographs.prediction} networks."
+        entries.append(ModelEntry("vhs", "landmarks", False, summary))
     return entries
 
 
