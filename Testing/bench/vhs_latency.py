@@ -73,7 +73,7 @@ def markdown(figures: Figures) -> str:
         [
             f"## Latency of `POST /v3/predict` ({figures['machine']})",
             "",
-            f"{SIZE[0]}×{SIZE[1]} pixels; median / p95 of {REPEATS} requests in ms. Memory {figures["memory"]} MiB.",
+            f"{SIZE[0]}×{SIZE[1]} pixels; median / p95 of {REPEATS} requests in ms. Memory {figures['memory']} MiB.",
             "",
             "| | ms | goal |",
             "|---|---|---|",
