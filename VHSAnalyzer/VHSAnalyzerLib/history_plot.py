@@ -10,6 +10,7 @@ import vtk
 from .history import HistoryRow
 
 KIND_ATTRIBUTE = "VHSAnalyzer.History"
+LONGEST_TITLE = 24
 COLUMNS = ("Days", "VHS", "VLAS")
 SERIES_COLORS = {"VHS": (0.0, 0.45, 0.70), "VLAS": (0.80, 0.40, 0.0)}
 
@@ -32,7 +33,10 @@ def showHistory(scene: Any, rows: Sequence[HistoryRow], patient: str) -> Any:
         series.SetLineStyle(series.LineStyleSolid)
         series.SetColor(*SERIES_COLORS[name])
         chart.AddAndObservePlotSeriesNodeID(series.GetID())
-    chart.SetTitle(f"{patient}: model's answers" if patient else "Model's answers")
+    chart.SetTitle(patient if len(patient) <= LONGEST_TITLE else f"{patient[:LONGEST_TITLE]}…")
+    chart.SetTitleFontSize(14)
+    chart.SetXAxisRangeAuto(rows[-1].daysSinceFirst > 0)
+    chart.SetXAxisRange(-1.0, 1.0)
     chart.SetXAxisTitle(f"Days since {rows[0].day}")
     chart.SetYAxisTitle("Vertebrae")
     chart.SetLegendVisibility(True)

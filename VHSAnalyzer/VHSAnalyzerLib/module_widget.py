@@ -38,6 +38,7 @@ from .scene_nodes import (
     readMeasurement,
     vertebraeOf,
 )
+from .score import VERTEBRAE
 from .views import PictureView
 from .volume_picture import gridOf, isSpacingKnown, pictureOf
 
@@ -52,6 +53,7 @@ class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNode: Any = None
         self._guiTag: Any = None
         self._shown: tuple[str, bool] | None = None
+        self._pictureId = ""
         self._entered = False
 
     # ---- set-up and what Slicer calls
@@ -86,7 +88,7 @@ class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         )
         self.photo = PhotoPanel(ui, self.logic, self.job, lambda: self.picture, self._onStraightened)
         self.batch = BatchPanel(ui, self.logic, self.job)
-        self.output = OutputPanel(ui, self.logic, self.job, lambda: self.picture)
+        self.output = OutputPanel(ui, self.logic, self.job, lambda: self.picture, self._showPictureAgain)
         self.logic.sync.onChanged = self._onLandmarksChanged
         self.logic.sync.onRemoved = self._scheduleRefresh
 
@@ -161,7 +163,7 @@ class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._dropParameterNode()
 
     def _onSceneReplaced(self, caller: Any, event: str) -> None:
-        self._shown = None
+        self._shown, self._pictureId = None, ""
         self._takeParameterNode()
 
     def _onParametersChanged(self, caller: Any = None, event: str = "") -> None:
@@ -169,7 +171,7 @@ class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode is None:
             return
         node = landmarksOf(self.picture)
-        if node is not None and self._shown is not None and self._shown[0] == self.picture.GetID():
+        if node is not None and self._pictureId == self.picture.GetID():
             self.logic.setVertebrae(node, self._parameterNode.vertebrae)
         self._scheduleRefresh()
 
@@ -198,6 +200,7 @@ class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Make the panel and the view show what is in the scene."""
         if self._parameterNode is None:
             return
+        self._takeVertebrae()
         self._showView()
         self._showPatient()
         self._showResult()
@@ -205,15 +208,22 @@ class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not self.status.isBusy and not self.status.text:
             self.status.show(self._hint())
 
+    def _takeVertebrae(self) -> None:
+        """A picture that is new to the panel: the number is that of its landmarks, or the default."""
+        volume = self.picture
+        wanted = volume.GetID() if volume is not None else ""
+        if wanted == self._pictureId:
+            return
+        node = landmarksOf(volume)
+        self._pictureId = ""  # so that the number is not written to landmarks
+        self._parameterNode.vertebrae = vertebraeOf(node) if node is not None else VERTEBRAE
+        self._pictureId = wanted
+
     def _showView(self) -> None:
         volume = self.picture
         wanted = (volume.GetID(), bool(self._parameterNode.mirrored)) if volume is not None else None
         if wanted == self._shown or not self._entered:
             return
-        if wanted is not None and (self._shown is None or wanted[0] != self._shown[0]):
-            node = landmarksOf(volume)
-            self._shown = None  # the number of vertebrae is read from this picture's landmarks, not written to them
-            self._parameterNode.vertebrae = vertebraeOf(node) if node is not None else 6
         self._shown = wanted
         if volume is None:
             return
@@ -221,6 +231,10 @@ class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.view.show(volume, self._parameterNode.mirrored)
         except PictureError as error:
             self.status.error(str(error))
+
+    def _showPictureAgain(self) -> None:
+        self._shown = None
+        self._showView()
 
     def _showPatient(self) -> None:
         volume, ui = self.picture, self.ui
@@ -322,9 +336,9 @@ class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         seconds = self.status.elapsed()
         analysis = self.logic.apply(volume, answer)
         if analysis.landmarksNode is not None:
-            self.logic.setVertebrae(analysis.landmarksNode, vertebraeOf(analysis.landmarksNode))
+            self.logic.setVertebrae(analysis.landmarksNode, self._parameterNode.vertebrae)
         if answer.vhs is None:
-            return answer.sentence
+            return f"No score · {seconds:.1f} s."
         vlas = "" if answer.vlas is None else f", VLAS {answer.vlas:.1f}"
         return f"VHS {answer.vhs:.1f}{vlas} · {seconds:.1f} s. Drag a landmark to correct it."
 

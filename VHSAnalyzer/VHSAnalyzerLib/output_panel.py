@@ -15,16 +15,28 @@ from .history_plot import showHistory
 from .logic import VHSAnalyzerLogic
 from .panel_job import PanelJob
 from .scene_nodes import landmarksOf, readAnswer
-from .views import showPlot
+from .views import isPlotShown, showPlot
 
 FILTERS = {".html": "HTML (*.html)", ".pdf": "PDF (*.pdf)"}
 
 
 class OutputPanel:
-    """Three buttons; ``picture`` gives the present picture's volume node."""
+    """Three buttons.
 
-    def __init__(self, ui: Any, logic: VHSAnalyzerLogic, job: PanelJob, picture: Callable[[], Any]) -> None:
-        self._logic, self._job, self._picture = logic, job, picture
+    Args:
+        picture: gives the present picture's volume node.
+        onBack: called to show the picture alone again, instead of the chart.
+    """
+
+    def __init__(
+        self,
+        ui: Any,
+        logic: VHSAnalyzerLogic,
+        job: PanelJob,
+        picture: Callable[[], Any],
+        onBack: Callable[[], None],
+    ) -> None:
+        self._logic, self._job, self._picture, self._onBack = logic, job, picture, onBack
         ui.reportHTMLButton.connect("clicked()", lambda: self.onReport(".html"))
         ui.reportPDFButton.connect("clicked()", lambda: self.onReport(".pdf"))
         ui.historyButton.connect("clicked()", self.onHistory)
@@ -41,7 +53,10 @@ class OutputPanel:
         return _("Written: {path}").format(path=path)
 
     def onHistory(self) -> None:
-        """Show the chart."""
+        """Show the chart, or the picture alone when the chart is shown."""
+        if isPlotShown():
+            self._onBack()
+            return
         self._job.attempt(self._history)
 
     def _history(self) -> str:

@@ -13,6 +13,18 @@ from .volume_picture import PictureGrid, gridOf
 VIEW = "Red"
 MARGIN = 1.02
 SAME_SCALE = 0.01
+PLOT_LAYOUT = 7395
+"""A number that no other layout has."""
+
+PLOT_DESCRIPTION = """
+<layout type="horizontal" split="true">
+ <item><view class="vtkMRMLSliceNode" singletontag="Red"><property name="orientation" action="default">Axial</property>
+  <property name="viewlabel" action="default">R</property><property name="viewcolor" action="default">#F34A33</property>
+ </view></item>
+ <item><view class="vtkMRMLPlotViewNode" singletontag="PlotView1">
+  <property name="viewlabel" action="default">P</property></view></item>
+</layout>
+"""
 
 
 class PictureView:
@@ -101,12 +113,21 @@ def orient(sliceNode: Any, grid: PictureGrid, volumeNode: Any, mirrored: bool) -
     sliceNode.UpdateMatrices()
 
 
+def isPlotShown() -> bool:
+    """Whether the views are those of ``showPlot``."""
+    manager = slicer.app.layoutManager()
+    return manager is not None and manager.layout == PLOT_LAYOUT
+
+
 def showPlot(chartNode: Any) -> None:
-    """A slice view with the chart below it."""
+    """The picture with a chart beside it."""
     manager = slicer.app.layoutManager()
     if manager is None:
         return
-    manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView)
+    layoutNode = manager.layoutLogic().GetLayoutNode()
+    if not layoutNode.IsLayoutDescription(PLOT_LAYOUT):
+        layoutNode.AddLayoutDescription(PLOT_LAYOUT, PLOT_DESCRIPTION)
+    manager.setLayout(PLOT_LAYOUT)
     plot = manager.plotWidget(0)
     if plot is not None:
         plot.mrmlPlotViewNode().SetPlotChartNodeID(chartNode.GetID())
