@@ -35,10 +35,6 @@ KRAETSCHMER = (
     "Kraetschmer S, Ludwig K, Meneses F, Nolte I, Simon D. Vertebral heart scale in the beagle dog. "
     "J Small Anim Pract 2008;49:240–243"
 )
-JEPSEN_GRANT = (
-    "Jepsen-Grant K, Pollard RE, Johnson LR. Vertebral heart scores in eight dog breeds. "
-    "Vet Radiol Ultrasound 2013;54:3–8"
-)
 WIEGEL = (
     "Wiegel PS, Mach R, Nolte I, et al. Breed-specific values for vertebral heart score (VHS), vertebral left atrial "
     "size (VLAS), and radiographic left atrial dimension (RLAD) in pugs without cardiac disease. "
@@ -68,6 +64,7 @@ class Reference:
 
     Attributes:
         note: what is to be known beside the numbers, "" for nothing.
+        noteSource: what the note cites, "" for the same source.
     """
 
     breed: str
@@ -75,6 +72,7 @@ class Reference:
     deviation: float
     source: str
     note: str = ""
+    noteSource: str = ""
 
     @property
     def text(self) -> str:
@@ -88,14 +86,11 @@ REFERENCES: tuple[Reference, ...] = (
     ALL_DOGS,
     Reference("Beagle", 10.3, 0.4, KRAETSCHMER),
     Reference("Brittany Spaniel", 10.6, 0.2, BRITTANY),
-    Reference("Cavalier King Charles Spaniel", 10.6, 0.5, LAMB, "10.08 ± 0.56 in Bagardi 2022"),
+    Reference("Cavalier King Charles Spaniel", 10.6, 0.5, LAMB, "10.08 ± 0.56 in Bagardi 2022", BAGARDI),
     Reference("Norwich Terrier", 10.6, 0.6, TAYLOR),
     Reference("Pug", 11.25, 0.62, WIEGEL, "right lateral; left lateral 11.01 ± 0.70"),
     Reference("Whippet", 11.0, 0.5, BAVEGEMS, "right-to-left lateral; left-to-right lateral 11.3 ± 0.5"),
 )
-
-OTHER_SOURCES = (BAGARDI, JEPSEN_GRANT, KEENE, VEZZOSI)
-"""Cited in notes and hints. Jepsen-Grant 2013 found Pug, Pomeranian, Bulldog and Boston Terrier above 9.7 ± 0.5."""
 
 
 def referenceFor(breed: str) -> Reference:

@@ -102,7 +102,8 @@ class ReportContent:
     @property
     def sources(self) -> tuple[str, ...]:
         """What the statements cite."""
-        return (self.reference.source, KEENE, VEZZOSI)
+        cited = (self.reference.source, self.reference.noteSource, KEENE, VEZZOSI)
+        return tuple(source for source in cited if source)
 
 
 def editSentence(measurement: Measurement) -> str:
