@@ -61,7 +61,7 @@ class Customers:
                 raise
             logger.error("A key was let in from memory. %s", error)
             return seen
-        if info is None or (info.name.startswith(GIVEN) and hashed not in self._given):
+        if info is None or (_was_given(info) and hashed not in self._given):
             self._seen.pop(hashed, None)
             return None
         self._seen[hashed] = info
@@ -74,3 +74,8 @@ class Customers:
             StoreUnavailable: as `identify`.
         """
         return is_known_key(key, self._given) or self.identify(key) is not None
+
+
+def _was_given(info: KeyInfo) -> bool:
+    """Whether a key came by ``--api-key``, by its name; `Keys.ensure` adds its hash to all names but the first."""
+    return info.name == GIVEN or info.name.startswith(f"{GIVEN} (")

@@ -26,6 +26,7 @@ from imeasure_server.api.radanalyzer.measuring import ask_for_screens, deadline_
 from imeasure_server.api.radanalyzer.openapi import frame_docs, start_docs
 from imeasure_server.api.radanalyzer.replies import json_answer
 from imeasure_server.api.resources import store_of
+from imeasure_server.store.database import StoreUnavailable
 from imeasure_server.store.keys import KeyInfo
 from imeasure_server.store.pop_sessions import LEASE, Claim, ClaimLost, FrameRecord, PopSession, Refusal, Why
 from imeasure_server.store.usage import Measurement
@@ -104,15 +105,17 @@ class _Frame:
         sessions = store_of(self.request).sessions
 
         async def keep() -> None:
-            while True:
-                await asyncio.sleep(KEEP_SECONDS)
-                await asyncio.to_thread(sessions.keep, claim, now())
+            with contextlib.suppress(ClaimLost, StoreUnavailable):  # then recording the frame fails
+                while True:
+                    await asyncio.sleep(KEEP_SECONDS)
+                    await asyncio.to_thread(sessions.keep, claim, now())
 
         keeping = asyncio.ensure_future(keep())
         try:
             yield
         except BaseException as error:
-            await asyncio.shield(asyncio.to_thread(sessions.release, claim))
+            with contextlib.suppress(StoreUnavailable):  # the claim runs out by itself
+                await asyncio.shield(asyncio.to_thread(sessions.release, claim))
             if isinstance(error, ClaimLost):
                 raise SessionBusy from error
             raise
