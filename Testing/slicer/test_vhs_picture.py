@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from conftest import addVolume, rotation
 from VHSAnalyzerLib.exif import orientationOf, upright
@@ -26,12 +28,12 @@ from VHSAnalyzerLib.volume_picture import gridOf, pictureOf
 
 def decode(content):
     """(height, width, ...) of a PNG, by VTK's reader."""
-    from vtk.util.numpy_support import vtk_to_numpy
-
-    reader = vtk.vtkPNGReader()
-    reader.SetMemoryBuffer(content)
-    reader.SetMemoryBufferLength(len(content))
-    reader.Update()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.png"
+        path.write_bytes(content)
+        reader = vtk.vtkPNGReader()
+        reader.SetFileName(str(path))
+        reader.Update()
     image = reader.GetOutput()
     width, height, _ = image.GetDimensions()
     pixels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1]

@@ -39,7 +39,7 @@ from .scene_nodes import (
 )
 from .score import Score, onPlane, scoreLandmarks
 from .screen_corners import cornersOf, readCorners, showCorners, volumeFromJPEG
-from .volume_picture import gridOf, pictureOf
+from .volume_picture import capture, gridOf, pictureOf
 
 __all__ = ["Analysis", "ConsentError", "VHSAnalyzerLogic", "applicationSettings"]
 
@@ -163,9 +163,9 @@ class VHSAnalyzerLogic:
         onCancelled: Callable[[], None] | None = None,
     ) -> BackgroundJob[Answer]:
         """The same in the background; ``onResult`` usually gives the answer to ``apply``."""
-        picture, client, uuid = pictureOf(volumeNode), self.client(), self.patientOf(volumeNode)
+        take, client, uuid = capture(volumeNode), self.client(), self.patientOf(volumeNode)
         return self.background(
-            lambda cancel, progress: askFor(client, picture, uuid, cancel, progress),
+            lambda cancel, progress: askFor(client, take(), uuid, cancel, progress),
             onResult,
             onFailure,
             onProgress,

@@ -40,7 +40,7 @@ from .scene_nodes import (
 )
 from .score import VERTEBRAE
 from .views import PictureView
-from .volume_picture import gridOf, isSpacingKnown, pictureOf
+from .volume_picture import capture, gridOf, isSpacingKnown
 
 
 class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -320,13 +320,13 @@ class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         volume = self.picture
         self._onPatientEdited()
         try:
-            picture, client, uuid = pictureOf(volume), self.logic.client(), self.logic.patientOf(volume)
+            take, client, uuid = capture(volume), self.logic.client(), self.logic.patientOf(volume)
         except EXPECTED_ERRORS as error:
             self.job.failed(error)
             return
         self.job.run(
             _("Measuring…"),
-            lambda cancel, progress: askFor(client, picture, uuid, cancel, progress),
+            lambda cancel, progress: askFor(client, take(), uuid, cancel, progress),
             lambda answer: self._analysed(volume, answer),
         )
 

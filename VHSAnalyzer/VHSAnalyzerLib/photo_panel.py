@@ -12,7 +12,7 @@ from .logic import ConsentError, VHSAnalyzerLogic, cornersFor, straightened
 from .panel_job import EXPECTED_ERRORS, PanelJob
 from .picture import PictureError
 from .screen_corners import cornersOf, removeCorners, showCorners, volumeFromJPEG
-from .volume_picture import pictureOf
+from .volume_picture import capture
 
 
 class PhotoPanel:
@@ -39,7 +39,7 @@ class PhotoPanel:
         """Ask for the corners; without a server, or a screen, they begin inside the picture's own."""
         volume = self._picture()
         try:
-            picture = pictureOf(volume)
+            take = capture(volume)
         except PictureError as error:
             self._job.failed(error)
             return
@@ -51,7 +51,7 @@ class PhotoPanel:
             return
         self._job.run(
             _("Looking for the screen…"),
-            lambda cancel, progress: cornersFor(client, picture, cancel, progress),
+            lambda cancel, progress: cornersFor(client, take(), cancel, progress),
             lambda found: self._found(volume, found),
         )
 
@@ -72,14 +72,14 @@ class PhotoPanel:
             return
 
         try:
-            fractions, picture = self._logic.cornersFractions(volume), pictureOf(volume)
+            fractions, take = self._logic.cornersFractions(volume), capture(volume)
             client = self._logic.client()
         except EXPECTED_ERRORS as error:
             self._job.failed(error)
             return
         self._job.run(
             _("Straightening…"),
-            lambda cancel, progress: straightened(client, picture, fractions, cancel, progress),
+            lambda cancel, progress: straightened(client, take(), fractions, cancel, progress),
             lambda jpeg: self._straight(volume, jpeg),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -94,17 +94,25 @@ def pictureOf(volumeNode: Any) -> Picture:
     Raises:
         PictureError: it is no picture.
     """
+    return capture(volumeNode)()
+
+
+def capture(volumeNode: Any) -> Callable[[], Picture]:
+    """Copy the values now, on the GUI thread; the function that is returned makes the picture of them, on any thread.
+
+    Raises:
+        PictureError: it is no picture; the function raises it when the values are none of a picture.
+    """
     grid = gridOf(volumeNode)
     scalars = vtk_to_numpy(volumeNode.GetImageData().GetPointData().GetScalars())
-    shape = (grid.height, grid.width)
+    components = 1 if scalars.ndim == 1 else scalars.shape[1]
     # The axis that is left out has one voxel, so that the other two are in memory one after the other.
-    if scalars.ndim == 1:
-        return Picture(eightBit(scalars.reshape(shape), isInverted(volumeNode)), grid.spacing)
-    components = scalars.shape[1]
-    values = scalars.reshape(*shape, components)
-    if components in (1, 2):
-        return Picture(eightBit(np.ascontiguousarray(values[..., 0]), isInverted(volumeNode)), grid.spacing)
-    return Picture(eightBit(np.ascontiguousarray(values[..., :3])), grid.spacing)
+    values = scalars.reshape(grid.height, grid.width, components)
+    if components >= 3:
+        color = np.array(values[..., :3])
+        return lambda: Picture(eightBit(color), grid.spacing)
+    grey, inverted = np.array(values[..., 0]), isInverted(volumeNode)
+    return lambda: Picture(eightBit(grey, inverted), grid.spacing)
 
 
 def isInverted(volumeNode: Any) -> bool:
