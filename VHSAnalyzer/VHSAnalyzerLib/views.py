@@ -17,11 +17,11 @@ PLOT_LAYOUT = 7395
 """A number that no other layout has."""
 
 PLOT_DESCRIPTION = """
-<layout type="horizontal" split="true">
- <item><view class="vtkMRMLSliceNode" singletontag="Red"><property name="orientation" action="default">Axial</property>
+<layout type="vertical" split="true">
+ <item splitSize="600"><view class="vtkMRMLSliceNode" singletontag="Red"><property name="orientation" action="default">Axial</property>
   <property name="viewlabel" action="default">R</property><property name="viewcolor" action="default">#F34A33</property>
  </view></item>
- <item><view class="vtkMRMLPlotViewNode" singletontag="PlotView1">
+ <item splitSize="400"><view class="vtkMRMLPlotViewNode" singletontag="PlotView1">
   <property name="viewlabel" action="default">P</property></view></item>
 </layout>
 """
@@ -120,7 +120,7 @@ def isPlotShown() -> bool:
 
 
 def showPlot(chartNode: Any) -> None:
-    """The picture with a chart beside it."""
+    """The picture with a chart below it."""
     manager = slicer.app.layoutManager()
     if manager is None:
         return

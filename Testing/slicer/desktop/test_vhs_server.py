@@ -93,7 +93,7 @@ def test_a_picture_that_is_no_radiograph_says_why(panel, desktop):
 
 def test_history_is_drawn(panel, desktop):
     panel.loadSample()
-    panel.ui.patientEdit.text = f"dog-{uuid.uuid4()}"
+    panel.ui.patientEdit.text = f"dog-{uuid.uuid4().hex[:8]}"
     for _ in range(2):
         panel.ui.analyseButton.click()
         panel.wait()
