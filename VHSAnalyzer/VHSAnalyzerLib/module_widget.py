@@ -164,6 +164,7 @@ class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _onSceneReplaced(self, caller: Any, event: str) -> None:
         self._shown, self._pictureId = None, ""
+        self.status.show("")
         self._takeParameterNode()
 
     def _onParametersChanged(self, caller: Any = None, event: str = "") -> None:
@@ -288,14 +289,20 @@ class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return ""
 
     def _hint(self) -> str:
+        if self._hasLandmarks:
+            return _("Drag a landmark to correct it.")
         return self._whyNot() or _("Press Analyse.")
+
+    @property
+    def _hasLandmarks(self) -> bool:
+        return landmarksOf(self.picture) is not None
 
     # ---- what the person does
 
     def _onServerChanged(self) -> None:
         self._showButtons()
         if not self.status.isBusy:
-            self.status.show(self._hint() if landmarksOf(self.picture) is None else self.server.trouble)
+            self.status.show(self._hint())
 
     def onLoad(self) -> None:
         """Ask for a file and load it."""

@@ -18,7 +18,8 @@ PLOT_LAYOUT = 7395
 
 PLOT_DESCRIPTION = """
 <layout type="vertical" split="true">
- <item splitSize="600"><view class="vtkMRMLSliceNode" singletontag="Red"><property name="orientation" action="default">Axial</property>
+ <item splitSize="600"><view class="vtkMRMLSliceNode" singletontag="Red">
+  <property name="orientation" action="default">Axial</property>
   <property name="viewlabel" action="default">R</property><property name="viewcolor" action="default">#F34A33</property>
  </view></item>
  <item splitSize="400"><view class="vtkMRMLPlotViewNode" singletontag="PlotView1">
