@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,9 +10,14 @@ import httpx
 import jsonschema
 import numpy as np
 import pytest
-from radanalyzer.client import Client, encoded
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from radanalyzer.client import KEY, Client, encoded
 from radanalyzer.prepared import LANDMARKS, measured, picture, rejected, unmeasured
 from radanalyzer.serving import Service, prepared_service
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
 from imeasure_server.api.radanalyzer import schemas
 
@@ -65,7 +71,8 @@ def test_the_examples_of_events_fit(paths: dict[str, Any]) -> None:
     content = paths["/v3/predict/stream"]["post"]["responses"]["200"]["content"]["text/event-stream"]
     assert set(content["examples"]) == set(schemas.EVENTS)
     for name, example in content["examples"].items():
-        jsonschema.validate(example["value"]["data"], schemas.EVENTS[name])
+        jsonschema.validate(example["value"], content["schema"])
+        jsonschema.validate(json.loads(example["value"]["data"]), schemas.EVENTS[name])
 
 
 def fitting(paths: dict[str, Any], method: str, path: str, answer: Any) -> None:
@@ -106,3 +113,22 @@ def test_a_request_that_does_not_fit_is_refused(service: Service, paths: dict[st
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(body, schema)
         assert Client(service.url).post("/predict", body).status_code == 400
+
+
+@pytest.mark.parametrize("path", [path for method, path in STATUSES if method == "post"])
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["fitting", "unfitting"])
+def test_generated_requests_are_answered_as_described(service: Service, path: str, mode: GenerationMode) -> None:
+    api = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
+    statuses = set()
+
+    @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(case=api[path]["POST"].as_strategy(generation_mode=mode))
+    def answered_as_described(case: schemathesis.Case) -> None:
+        response = case.call(headers={"x-api-key": KEY})
+        statuses.add(response.status_code)
+        case.validate_response(
+            response, checks=[not_a_server_error, status_code_conformance, response_schema_conformance]
+        )
+
+    answered_as_described()
+    assert statuses <= {200, 400, 403, 404}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from fastapi import Response
@@ -223,8 +224,8 @@ def stream_docs() -> Docs:
         "summary": {**_SUMMARY, "billing": _SESSION_BILLED},
     }
     content = {
-        "schema": {"type": "string", "description": "Events; the data of each is one line of JSON"},
-        "examples": {name: {"value": {"event": name, "data": data}} for name, data in told.items()},
+        "schema": schemas.EVENT,
+        "examples": {name: {"value": {"event": name, "data": json.dumps(data)}} for name, data in told.items()},
     }
     docs["responses"][200] = {"description": "Events", "content": {"text/event-stream": content}}
     return docs

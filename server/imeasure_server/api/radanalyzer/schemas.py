@@ -162,6 +162,13 @@ EVENTS: dict[str, Schema] = {
     "summary": exactly({**SUMMARY, "billing": BILLING}),
 }
 
+EVENT = exactly(
+    {
+        "event": {"enum": list(EVENTS)},
+        "data": {**STRING, "contentMediaType": "application/json", "description": "One line; see the examples"},
+    }
+)
+
 STARTED = exactly(
     {
         "session_id": STRING,
