@@ -191,6 +191,20 @@ def test_a_removed_list_takes_its_lines_along(logic, picture, scene):
     assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode") == 0
 
 
+def test_only_what_is_drawn_on_the_shown_picture_is_seen(logic, picture, scene):
+    other = addVolume(scene, np.zeros((1, SIZE[1], SIZE[0]), np.uint8), np.eye(4), "Bella")
+    first, second = logic.apply(picture, ANSWER).landmarksNode, logic.apply(other, ANSWER).landmarksNode
+    corners = showCorners(picture, None)
+    logic.showOnly(other)
+    for node in (first, corners, *linesOf(first).values()):
+        assert not node.GetDisplayNode().GetVisibility()
+    for node in (second, *linesOf(second).values()):
+        assert node.GetDisplayNode().GetVisibility()
+    logic.showOnly(picture)
+    assert first.GetDisplayNode().GetVisibility()
+    assert not second.GetDisplayNode().GetVisibility()
+
+
 # ---- photo of a screen
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from vhs_pictures import EXAMPLE_ANSWER, PLAUSIBLE, REJECTION
+from vhs_pictures import EXAMPLE_ANSWER, PLAUSIBLE, REJECTION, prediction
 from VHSAnalyzerLib.answers import CODE_SENTENCES, Answer, AnswerError, answerOf
 from VHSAnalyzerLib.history import historyRows
 from VHSAnalyzerLib.landmarks import LANDMARK_NAMES, TEMPLATE
@@ -133,6 +133,21 @@ def test_the_models_answer_stays_when_landmarks_move():
     assert measurement.answer.vhs == 10.4
     assert measurement.score.vhs > measure(answer, PLAUSIBLE, (1100.0, 817.0)).score.vhs
     assert not measure(answer, PLAUSIBLE, (1100.0, 817.0)).isEdited
+
+
+def test_what_the_model_would_not_measure_is_not_measured_until_a_person_moves_it():
+    answer = answerOf({**EXAMPLE_ANSWER, "vlas": None, "prediction": prediction(PLAUSIBLE)})
+    size = (1100.0, 817.0)
+    assert measure(answer, PLAUSIBLE, size).score.vlas is None
+    assert measure(answer, PLAUSIBLE, size).score.vhs is not None
+    moved = PLAUSIBLE.copy()
+    moved[1] += 0.01
+    assert measure(answer, moved, size).score.vlas is None
+    moved[4] += 0.01
+    assert measure(answer, moved, size).score.vlas is not None
+    nothing = answerOf({**EXAMPLE_ANSWER, "vhs": None, "vlas": None, "prediction": prediction(PLAUSIBLE)})
+    assert measure(nothing, PLAUSIBLE, size).score.vhs is None
+    assert measure(nothing, moved, size).score.vhs is not None
 
 
 def test_by_hand_there_is_no_score_before_all_are_placed():

@@ -75,6 +75,13 @@ def linesOf(landmarksNode: Any) -> dict[str, Any]:
     return {kind: node for kind, node in nodes if node is not None}
 
 
+def setVisible(landmarksNode: Any, visible: bool) -> None:
+    """Show or hide landmarks with their lines."""
+    for node in (landmarksNode, *linesOf(landmarksNode).values()):
+        if node.GetDisplayNode() is not None:
+            node.GetDisplayNode().SetVisibility(visible)
+
+
 def removeLines(landmarksNode: Any) -> None:
     """Take the lines out of the scene."""
     for node in linesOf(landmarksNode).values():

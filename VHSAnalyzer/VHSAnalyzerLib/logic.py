@@ -16,6 +16,7 @@ from IMeasureLib.logic import applicationSettings
 from IMeasureLib.settings import Settings
 
 from .answers import Answer
+from .axes import setVisible
 from .batch import BatchSummary, analyseFolder
 from .client import VHSClient
 from .landmarks import TEMPLATE
@@ -26,8 +27,10 @@ from .report import ReportContent, writeHTML
 from .report_content import reportContent
 from .scene_nodes import (
     PATIENT_ATTRIBUTE,
+    allLandmarks,
     landmarksOf,
     makeLandmarks,
+    pictureOf_,
     readAnswer,
     readMeasurement,
     readPositions,
@@ -38,7 +41,7 @@ from .scene_nodes import (
     writePoints,
 )
 from .score import Score, onPlane, scoreLandmarks
-from .screen_corners import cornersOf, readCorners, showCorners, volumeFromJPEG
+from .screen_corners import PHOTO_ROLE, allCorners, cornersOf, readCorners, showCorners, volumeFromJPEG
 from .volume_picture import capture, gridOf, pictureOf
 
 __all__ = ["Analysis", "ConsentError", "VHSAnalyzerLogic", "applicationSettings"]
@@ -204,6 +207,14 @@ class VHSAnalyzerLogic:
     def _observe(self, node: Any) -> None:
         self.sync.observe(node)
         self.sync.sync(node)
+
+    def showOnly(self, volumeNode: Any) -> None:
+        """Show what is drawn on this picture, and hide what is drawn on others: they lie in the same place."""
+        for node in allLandmarks(self.scene):
+            setVisible(node, pictureOf_(node) is volumeNode)
+        for node in allCorners(self.scene):
+            if node.GetDisplayNode() is not None:
+                node.GetDisplayNode().SetVisibility(node.GetNodeReference(PHOTO_ROLE) is volumeNode)
 
     # --- patient ---
 

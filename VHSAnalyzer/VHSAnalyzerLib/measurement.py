@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -63,7 +63,18 @@ def measure(
         return measured
     size = np.array(sizeMM)
     score = scoreLandmarks(points * size, (float(size[0]), float(size[1])), vertebrae)
-    return Measurement(answer, points, score, moved, vertebrae, sizeMM)
+    return Measurement(answer, points, _asFarAsTrusted(score, answer, moved), moved, vertebrae, sizeMM)
+
+
+def _asFarAsTrusted(score: Score, answer: Answer | None, moved: tuple[str, ...]) -> Score:
+    """Without what the model itself would not measure by its landmarks, until a person has moved those."""
+    if answer is None or answer.points is None:
+        return score
+    if answer.vhs is None and not moved:
+        return replace(score, vhs=None, vlas=None)
+    if answer.vlas is None and not {"heart_top", "VLAS"} & set(moved):
+        return replace(score, vlas=None)
+    return score
 
 
 def movedLandmarks(answer: Answer | None, points: Points | None) -> tuple[str, ...]:

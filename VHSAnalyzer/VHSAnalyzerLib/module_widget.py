@@ -228,6 +228,7 @@ class VHSAnalyzerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._shown = wanted
         if volume is None:
             return
+        self.logic.showOnly(volume)
         try:
             self.view.show(volume, self._parameterNode.mirrored)
         except PictureError as error:

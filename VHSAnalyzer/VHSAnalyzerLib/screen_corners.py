@@ -32,10 +32,14 @@ def cornersOf(volumeNode: Any) -> Any:
     """The corners that belong to a photo, None when there are none."""
     if volumeNode is None or volumeNode.GetScene() is None:
         return None
-    scene = volumeNode.GetScene()
+    nodes = allCorners(volumeNode.GetScene())
+    return next((node for node in nodes if node.GetNodeReference(PHOTO_ROLE) is volumeNode), None)
+
+
+def allCorners(scene: Any) -> list[Any]:
+    """The corners of all photos in a scene."""
     nodes = [scene.GetNthNodeByClass(index, CLASS) for index in range(scene.GetNumberOfNodesByClass(CLASS))]
-    own = (node for node in nodes if node.GetAttribute(KIND_ATTRIBUTE) == "1")
-    return next((node for node in own if node.GetNodeReference(PHOTO_ROLE) is volumeNode), None)
+    return [node for node in nodes if node.GetAttribute(KIND_ATTRIBUTE) == "1"]
 
 
 def showCorners(volumeNode: Any, fractions: npt.ArrayLike | None) -> Any:

@@ -156,6 +156,17 @@ def test_a_scene_is_saved_and_loaded_with_all_of_it(placed, desktop, tmp_path):
     desktop.screenshot("vhs-scene-loaded")
 
 
+def test_another_picture_shows_its_own_landmarks_only(placed, desktop):
+    first, picture = placed.node, placed.widget.picture
+    other = placed.loadSample()
+    assert other is not picture
+    assert placed.cell(VHS, NOW) == "–"
+    assert not first.GetDisplayNode().GetVisibility()
+    placed.widget.usePicture(picture)
+    assert first.GetDisplayNode().GetVisibility()
+    assert placed.cell(VHS, NOW) != "–"
+
+
 def test_reports_are_written_as_html_and_pdf(placed, desktop, tmp_path):
     logic = placed.widget.logic
     html, pdf = tmp_path / "report.html", tmp_path / "report.pdf"
