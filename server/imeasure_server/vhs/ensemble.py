@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from imeasure_server.models.weights_file import read_weights
+from imeasure_server.vhs.decoding import decode
 from imeasure_server.vhs.landmarks import LANDMARK_NAMES, FloatArray
 from imeasure_server.vhs.letterbox import standardised
 from imeasure_server.vhs.models_present import ORIENTATION_WEIGHTS, fold_weights, intact_folds
-from imeasure_server.vhs.network import INPUT_HEIGHT, INPUT_WIDTH, STRIDE, build_landmark_network, expected_points
+from imeasure_server.vhs.network import INPUT_HEIGHT, INPUT_WIDTH, STRIDE, build_landmark_network, heat_maps
 from imeasure_server.vhs.orientation import build_orientation_network, likely_orientations, turned, turned_back
 
 CLOSE_ROOM = 2.1
@@ -41,9 +42,9 @@ class EnsemblePrediction:
     """What the folds see.
 
     Attributes:
-        points: (7, 2) in continuous pixels of the picture, the mean of the folds.
+        points: (7, 2) in continuous pixels of the picture, the median of the folds: one that errs does not count.
         by_fold: (folds, 7, 2).
-        vertebrae: (5, 2) where T5 to T9 begin, the mean of the folds.
+        vertebrae: (5, 2) where T5 to T9 begin, the median of the folds.
         seen: (7,) mean over folds of the share of a landmark's heat map that lies close to it, 0 to 1.
         orientation: see `orientation`.
     """
@@ -98,8 +99,8 @@ class LandmarkEnsemble:
         rows, columns = picture.shape
         back = turned_back(points, orientation, columns, rows)
         marks = len(LANDMARK_NAMES)
-        mean, by_fold = back.mean(axis=0), back[:, :marks]
-        return EnsemblePrediction(mean[:marks], by_fold, mean[marks:], seen.mean(axis=0)[:marks], orientation)
+        middle, by_fold = np.median(back, axis=0), back[:, :marks]
+        return EnsemblePrediction(middle[:marks], by_fold, middle[marks:], seen.mean(axis=0)[:marks], orientation)
 
     def _look(self, picture: NDArray[np.uint8], frames: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
         """One frame for each fold: points (folds, 12, 2) in the picture's pixels and shares seen (folds, 12)."""
@@ -107,9 +108,9 @@ class LandmarkEnsemble:
         for network, frame in zip(self._folds, frames, strict=True):
             image = torch.from_numpy(standardised(_framed(picture, frame)))[None, None].to(self._device)
             with torch.inference_mode():
-                found, shares = expected_points(network(image))
-            inside = found[0].double().cpu().numpy()
-            seen.append(_concentration(shares[0].cpu().numpy(), inside))
+                shares = heat_maps(network(image))[0].cpu().numpy()
+            inside = decode(shares)
+            seen.append(_concentration(shares, inside))
             points.append((inside - frame[:, 2]) @ np.linalg.inv(frame[:, :2]).T)
         return np.array(points), np.array(seen)
 

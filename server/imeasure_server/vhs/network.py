@@ -45,6 +45,11 @@ def build_landmark_network() -> nn.Module:
     return nn.Sequential(stem, body, nn.Conv2d(32, POINTS, 1))
 
 
+def heat_maps(logits: Tensor) -> Tensor:
+    """Logits (n, k, rows, columns) as distributions over the cells."""
+    return torch.softmax(logits.flatten(2).float(), dim=2).view(logits.shape)
+
+
 def expected_points(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Soft-argmax (Nibali et al., arXiv:1801.07372): the mean of each heat map read as a distribution.
 
@@ -54,8 +59,8 @@ def expected_points(logits: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Points (n, k, 2), (x, y) in continuous input pixels, and the distributions (n, k, rows, columns).
     """
-    n, k, rows, columns = logits.shape
-    share = torch.softmax(logits.flatten(2).float(), dim=2).view(n, k, rows, columns)
+    rows, columns = logits.shape[2:]
+    share = heat_maps(logits)
     x = (torch.arange(columns, device=logits.device, dtype=torch.float32) + 0.5) * STRIDE
     y = (torch.arange(rows, device=logits.device, dtype=torch.float32) + 0.5) * STRIDE
     return torch.stack([(share.sum(2) * x).sum(2), (share.sum(3) * y).sum(2)], dim=2), share

@@ -83,7 +83,7 @@ def sample_thorax(rng: np.random.Generator, height: int = 512, width: int = 640)
     )
     draw_airways_and_vessels(image, spine, heart, diaphragm, rng, aeration)
     image.values = soften_bone(image.values, rng, view.scale)
-    density = rng.uniform(0.45, 1.0)
+    density = rng.uniform(0.3, 1.0)
     draw_sternum(image, sternum, rng, density * 0.8)
     draw_ribs(image, spine, sternum, rng, density * rng.uniform(0.55, 0.95), thickness * rng.uniform(0.26, 0.36))
     draw_spine(image, spine, rng, density)
@@ -127,7 +127,7 @@ def _view(spine: Spine, sternum: Sternum, heart: Heart, rng: np.random.Generator
     return View(
         scale=scale,
         offset=(float(offset[0]), float(offset[1])),
-        yaw=math.radians(rng.normal(0, 3)),
-        roll=math.radians(rng.normal(0, 4)),
+        yaw=math.radians(rng.normal(0, 4.5)),
+        roll=math.radians(rng.normal(0, 5.5)),
         divergence=rng.uniform(0.0, 0.02),
     )

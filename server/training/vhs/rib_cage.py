@@ -60,14 +60,18 @@ def draw_ribs(
 ) -> None:
     """Thirteen pairs with their cartilages."""
     radius = rng.uniform(0.12, 0.21)
-    slim = rng.uniform(0.4, 0.8)
+    slim, neck_density = rng.uniform(0.4, 0.8), rng.uniform(0.1, 0.8)
     sweep, mineral = rng.uniform(0.8, 1.2), rng.uniform(0.2, 1.5)
     for pair in range(THORACIC):
         index = T1 + pair
-        _, dorsal = spine.axes(index)
+        along, dorsal = spine.axes(index)
         head = spine.cranial[index] + dorsal * spine.heights[index] * 0.3
         for side in (-1.0, 1.0):
             wobble = rng.normal(0, 0.06, 2)
+            neck = np.array(
+                [[*(head + dorsal * 0.15 - along * 0.1), 0.25 * side], [*(head + along * 0.25), 0.7 * side]]
+            )
+            image.add_tube(neck, radius * np.array([1.0, 0.9]), density * neck_density, wall=0.3, core=0.3)
             path = _rib_path(head + wobble * 0.3, pair, sternum, half_width * side, sweep, wobble)
             radii = radius * np.interp(np.linspace(0, 1, len(path)), [0, 0.15, 0.6, 1], [1.0, 0.85, 1.0, 1.15])
             image.add_tube(path, radii * (0.85 if pair > 10 else 1.0), density * 0.9, wall=0.2, core=0.22)

@@ -56,7 +56,7 @@ def sample_spine(rng: np.random.Generator) -> Spine:
             np.linspace(1.25, rng.uniform(1.3, 1.6), LUMBAR),
         ]
     )
-    gap = rng.uniform(0.09, 0.17)
+    gap = rng.uniform(0.06, 0.17)
     slope_cranial, slope_caudal = math.radians(rng.uniform(-38, 2)), math.radians(rng.uniform(-12, 8))
     if rng.random() < 0.2:
         slope_cranial = slope_caudal + math.radians(rng.uniform(-8, 8))
@@ -87,10 +87,13 @@ def sample_spine(rng: np.random.Generator) -> Spine:
 def draw_spine(image: AttenuationMap, spine: Spine, rng: np.random.Generator, density: float) -> None:
     """Bodies with end plates, arch, transverse, articular and spinous processes."""
     lean, process_length = rng.uniform(-0.1, 0.5), rng.uniform(1.6, 3.0)
-    width, cortex = rng.uniform(0.5, 0.75), rng.uniform(0.8, 1.4)
+    width, cortex = rng.uniform(0.5, 0.75), rng.uniform(0.5, 1.4)
+    filling, brow = rng.uniform(0.06, 0.5), rng.uniform(0.3, 2.4)
     for index in range(len(spine.heights)):
-        _draw_body(image, spine, index, density, width, cortex, rng)
-        _draw_arch(image, spine, index, density, rng)
+        own = density * rng.uniform(0.75, 1.25)
+        _draw_body(image, spine, index, own, width, cortex, filling, rng)
+        _draw_arch(image, spine, index, own, rng)
+        _draw_brow(image, spine, index, own * brow, rng)
         _draw_spinous(image, spine, index, density, lean, process_length, rng)
 
 
@@ -101,6 +104,7 @@ def _draw_body(
     density: float,
     width: float,
     cortex: float,
+    filling: float,
     rng: np.random.Generator,
 ) -> None:
     along, dorsal = spine.axes(index)
@@ -110,11 +114,12 @@ def _draw_body(
     dorsal_edge = [a + dorsal * half, middle + dorsal * half * 0.95, b + dorsal * half]
     ventral_edge = [b - dorsal * half, middle - dorsal * half * waist, a - dorsal * half]
     outline = np.array(dorsal_edge + ventral_edge)
-    image.add_solid(outline, width, density * rng.uniform(0.2, 0.5), roundness=0.6, edge=half * 0.8)
+    image.add_solid(outline, width, density * filling, roundness=0.6, edge=half * 0.8)
     plate = 0.038
     for end, sign in ((a, 1.0), (b, -1.0)):
-        ends = np.array([end + dorsal * half * 0.98, end - dorsal * half * 0.98]) + along * plate * sign
-        image.add_tube(ends, plate, density * cortex * 2.2)
+        for z in (-0.3, 0.3):  # the rims of both sides part when the dog lies askew
+            rim = [[*(end + dorsal * half * s + along * plate * sign), z] for s in (0.98, -0.98)]
+            image.add_tube(np.array(rim), plate, density * cortex * 1.1)
     image.add_tube(np.array(ventral_edge), 0.035, density * cortex * 1.3)
     image.add_tube(np.array(dorsal_edge), 0.028, density * cortex * 0.7)
 
@@ -150,6 +155,20 @@ def _draw_arch(image: AttenuationMap, spine: Spine, index: int, density: float, 
             root = spine.middle(index)
             tip = root - dorsal * 0.3 - along * 0.6 * sign
             image.add_tube(np.array([[*root, z], [*tip, 3.5 * z]]), np.array([0.16, 0.05]), density * 0.4)
+
+
+def _draw_brow(image: AttenuationMap, spine: Spine, index: int, density: float, rng: np.random.Generator) -> None:
+    """Lamina, pedicles and transverse processes in one bright arc over the canal, as caudal thoracic vertebrae show."""
+    along, dorsal = spine.axes(index)
+    half, length = spine.heights[index] / 2, math.dist(spine.cranial[index], spine.caudal[index])
+    share = float(np.clip((index - T1 - 2) / 6, 0.15, 1)) * rng.uniform(0.5, 1.0)
+    height, reach = rng.uniform(0.3, 0.6), length * rng.uniform(0.38, 0.52)
+    angles = np.linspace(0.05, math.pi - 0.05, 10)
+    foot = spine.middle(index) + dorsal * half * rng.uniform(0.4, 0.9) + along * rng.uniform(-0.1, 0.15)
+    for z in (-0.4, 0.4):
+        arc = foot - along * np.cos(angles)[:, None] * reach + dorsal * np.sin(angles)[:, None] * height
+        path = np.column_stack([arc, np.full(len(arc), z)])
+        image.add_tube(path, rng.uniform(0.04, 0.09), density * 0.6 * share)
 
 
 def _draw_spinous(
