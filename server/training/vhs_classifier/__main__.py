@@ -18,11 +18,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from vhs.anatomy import Thorax, sample_thorax
 from vhs.dataset import RenderedSet
 
 from imeasure_server.models.weights_file import save_weights
-from imeasure_server.vhs.classifier import ACCEPTED_FROM
+from imeasure_server.vhs.classifier import ACCEPTED_FROM, build_classifier
 from imeasure_server.vhs.models_present import CLASSIFIER_WEIGHTS
 from vhs_classifier.evaluation import FOLDS, Probabilities, probabilities, split, table
 from vhs_classifier.pool import draw_pool
@@ -30,7 +31,7 @@ from vhs_classifier.real_pictures import real_pictures
 from vhs_classifier.training import POSITIVES, Mixture, train
 
 REAL_SHARE = 0.35
-RATE, FINE_RATE = 2e-3, 6e-4
+RATE, FINE_RATE = 3e-3, 1e-3
 DRAWN_DOGS, TEST_DOGS = 600, 120
 
 
@@ -41,8 +42,9 @@ def main() -> None:
     parser.add_argument("--maps", type=Path, help="folder of `python -m vhs.dataset`; without it dogs are drawn here")
     parser.add_argument("--count", type=int, default=6000, help="maps in that folder")
     parser.add_argument("--pictures", type=int, default=2000, help="to draw for training")
-    parser.add_argument("--steps", type=int, default=500, help="on drawn pictures")
-    parser.add_argument("--fine-steps", type=int, default=70, help="with real pictures")
+    parser.add_argument("--steps", type=int, default=3300, help="on drawn pictures")
+    parser.add_argument("--fine-steps", type=int, default=350, help="with real pictures")
+    parser.add_argument("--start", type=Path, help="weights (base.safetensors) to go on from")
     parser.add_argument("--seed", type=int, default=100)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -60,7 +62,10 @@ def main() -> None:
     test = draw_pool(test_dogs, TEST_DOGS, options.pictures // 6, options.seed + 1, output / "test.npz")
     real = real_pictures(options.data)
 
-    base = train(Mixture(drawn, {}), options.steps, RATE, options.seed)
+    start = build_classifier() if options.start is not None else None
+    if start is not None:
+        start.load_state_dict({name: tensor.float() for name, tensor in load_file(options.start).items()})
+    base = train(Mixture(drawn, {}), options.steps, RATE, options.seed, start)
     save_weights(output / "base.safetensors", base)
     report: dict[str, Probabilities] = {"drawn only, real": probabilities(base, real)}
     held_out: Probabilities = {}
