@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from imeasure_server.models.weights_file import read_weights
 from imeasure_server.vhs.landmarks import FloatArray
-from imeasure_server.vhs.screen.architecture import STRIDE, ScreenNetwork
+from imeasure_server.vhs.screen.architecture import ScreenNetwork
+from imeasure_server.vhs.screen.candidates import choose_corners, overlap_of
 from imeasure_server.vhs.screen.edges import LEAST_SUPPORT, refine_corners
 from imeasure_server.vhs.screen.letterbox import Letterbox, letterboxed
 from imeasure_server.vhs.screen.rectification import NotAScreen, check_corners
@@ -37,8 +38,8 @@ WORKING_SIDE = 2000
 CLOSER_MARGIN = 0.2
 """Around the screen when it is looked at again, in its longer sides."""
 
-REACH = 0.015
-"""How far from the network's lines edges are sought, as a fraction of the diagonal."""
+REACHES = (0.03, 0.008)
+"""How far from the lines between the corners edges are sought, first and last, as a fraction of the diagonal."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,14 +67,22 @@ class Sighting:
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """The network's answer: corners in the picture's pixels, and the mask in cells of the box of the part asked of."""
+    """What the network sees in a part of a picture.
+
+    Attributes:
+        screen, whole: probabilities, as in `Sighting`.
+        corners: (4, 2) in pixels of the whole picture, those that belong together best.
+        mask: log odds of the cells of the part's letterbox to be lit.
+        box: the part's letterbox.
+        origin: (2,) of the part's upper left corner in the picture.
+    """
 
     screen: float
     whole: float
     corners: FloatArray
-    mask: NDArray[np.bool_]
+    mask: NDArray[np.float32]
     box: Letterbox
-    origin: tuple[int, int]
+    origin: FloatArray
 
 
 class ScreenFinder:
@@ -111,14 +120,17 @@ class ScreenFinder:
         height, width = picture.shape[:2]
         factor = min(1.0, WORKING_SIDE / max(height, width))
         size = (round(width * factor), round(height * factor))
-        working = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if factor < 1 else picture
+        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if factor < 1 else picture
+        working = np.asarray(small, np.uint8)
         scale = np.array([size[0] / width, size[1] / height])
-        reach = REACH * float(np.hypot(*size))
-        refined = refine_corners(np.asarray(working, np.uint8), seen.corners * scale, reach)
-        corners = refined.corners / scale
-        if not _is_trusted(corners, refined.support, seen, width, height):
+        corners, support = seen.corners * scale, np.zeros(4)
+        for reach in REACHES:
+            refined = refine_corners(working, corners, reach * float(np.hypot(*size)))
+            corners, support = refined.corners, refined.support
+        corners = corners / scale
+        if not _is_trusted(corners, support, seen, width, height):
             return Sighting(seen.screen, seen.whole, None)
-        return Sighting(seen.screen, seen.whole, corners, refined.support)
+        return Sighting(seen.screen, seen.whole, corners, support)
 
     def _look_closer(self, picture: Picture, seen: _Seen) -> _Seen:
         """Ask again of the part around a small screen, where the network's pixels are finer."""
@@ -129,21 +141,24 @@ class ScreenFinder:
         right, bottom = np.minimum(high + margin, [width, height]).astype(int)
         if max(right - left, bottom - top) > 0.8 * max(width, height) or min(right - left, bottom - top) < 16:
             return seen
-        closer = self._ask(np.ascontiguousarray(picture[top:bottom, left:right]), (int(left), int(top)))
+        part = np.ascontiguousarray(picture[top:bottom, left:right])
+        closer = self._ask(part, np.array([left, top], float))
         moved = np.abs(closer.corners - seen.corners).max()
         if min(closer.screen, closer.whole) < 0.5 or moved > margin:
             return seen
         return replace(closer, screen=seen.screen, whole=seen.whole)
 
     @torch.inference_mode()
-    def _ask(self, part: Picture, origin: tuple[int, int] = (0, 0)) -> _Seen:
+    def _ask(self, part: Picture, origin: FloatArray | None = None) -> _Seen:
         """What the network sees in a part of the picture whose upper left corner is at ``origin``."""
+        start = np.zeros(2) if origin is None else origin
         box = letterboxed(part)
-        square = torch.from_numpy(box.square).to(self._device).permute(2, 0, 1)[None].float() / 255.0
-        answer = self._network(square)
-        corners = box.to_picture(answer.corners[0].double().cpu().numpy()) + np.array(origin, float)
-        mask = (answer.mask[0] > 0).cpu().numpy()
-        return _Seen(float(answer.is_screen.sigmoid()), float(answer.is_whole.sigmoid()), corners, mask, box, origin)
+        answer = self._network(torch.from_numpy(box.square).to(self._device).permute(2, 0, 1)[None].float() / 255.0)
+        mean, heat, mask = (one[0].cpu().numpy() for one in (answer.corners, answer.heat, answer.mask))
+        screen, whole = float(answer.is_screen.sigmoid()), float(answer.is_whole.sigmoid())
+        likely = screen >= LEAST_SCREEN and whole >= LEAST_WHOLE
+        corners = choose_corners(part, box, mean, heat, mask) if likely else box.to_picture(mean)
+        return _Seen(screen, whole, corners + start, mask, box, start)
 
 
 def _is_trusted(corners: FloatArray, support: FloatArray, seen: _Seen, width: int, height: int) -> bool:
@@ -154,14 +169,4 @@ def _is_trusted(corners: FloatArray, support: FloatArray, seen: _Seen, width: in
         check_corners(corners, width, height)
     except NotAScreen:
         return False
-    return _overlap(corners, seen) >= LEAST_OVERLAP
-
-
-def _overlap(corners: FloatArray, seen: _Seen) -> float:
-    """Intersection over union of the quadrilateral and the network's mask."""
-    within = np.zeros(seen.mask.shape, np.uint8)
-    cells = seen.box.to_square(corners - np.array(seen.origin, float)) / STRIDE - 0.5
-    cv2.fillConvexPoly(within, np.round(cells * 16).astype(np.int32), (1,), cv2.LINE_8, 4)
-    inside = within > 0
-    union = int(np.count_nonzero(inside | seen.mask))
-    return int(np.count_nonzero(inside & seen.mask)) / union if union else 0.0
+    return overlap_of(seen.box.to_square(corners - seen.origin), seen.mask) >= LEAST_OVERLAP

@@ -85,16 +85,32 @@ def refine_corners(picture: Picture, corners: FloatArray, reach: float) -> Refin
     return Refined(np.array(met), np.array(support))
 
 
+def side_evidence(picture: Picture, first: FloatArray, second: FloatArray, reach: float) -> float:
+    """How much of the way between two points, 0 to 1, is along an edge that is straight and near; coarse and fast."""
+    along = second - first
+    length = float(np.hypot(*along))
+    if length < 8 * reach:
+        return 0.0
+    guess = _Side(first, along, np.array([-along[1], along[0]]) / length, np.zeros(3))
+    change = _change(_across(picture, guess, np.linspace(0.04, 0.96, 48), reach / 12, 12))
+    return max(0.0, float(_lines(_evidence(change))[0].max()))
+
+
+def _evidence(change: Field) -> Field:
+    """Changes of any size count alike, when they are larger than usual."""
+    return np.asarray(change / (change + 2.0 * np.median(change) + 1.0), np.float32)
+
+
 def _fit_side(picture: Picture, first: FloatArray, second: FloatArray, reach: float) -> tuple[_Side, float]:
     along = second - first
     normal = np.array([-along[1], along[0]]) / np.hypot(*along)
     guess = _Side(first, along, normal, np.zeros(3))
     u = np.linspace(ENDS, 1 - ENDS, STATIONS)
     step = reach / HALF_WIDTH
-    band = _across(picture, guess, u, step)
+    band = _across(picture, guess, u, step, HALF_WIDTH)
     change = _change(band)
     usual = float(np.median(change))
-    offsets = _best_line(change / (change + 2.0 * usual + 1.0))
+    offsets = _best_line(_evidence(change))
     light = (band / np.float32(255)) ** np.float32(2.2)  # in linear light a blurred edge is still at its place
     places, _ = _peaks(_change(light), offsets)
     _, strength = _peaks(change, offsets)
@@ -105,16 +121,16 @@ def _fit_side(picture: Picture, first: FloatArray, second: FloatArray, reach: fl
     return _Side(first, along, normal, coefficients), agreeing
 
 
-def _across(picture: Picture, side: _Side, u: FloatArray, step: float) -> Field:
-    """The picture on the band, (STATIONS, 2 HALF_WIDTH + 9), with colours as a third dimension if it has any."""
-    offsets = np.arange(-HALF_WIDTH - 4, HALF_WIDTH + 5) * step
+def _across(picture: Picture, side: _Side, u: FloatArray, step: float, half: int) -> Field:
+    """The picture on the band, (len(u), 2 half + 9), with colours as a third dimension if it has any."""
+    offsets = np.arange(-half - 4, half + 5) * step
     places = side.start + u[:, None, None] * side.along + offsets[None, :, None] * side.normal
     x, y = (places - 0.5).astype(np.float32).transpose(2, 0, 1)
     return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 def _change(band: Field) -> Field:
-    """Size of the change of brightness and colour across, (STATIONS, 2 HALF_WIDTH + 1)."""
+    """Size of the change of brightness and colour across, as many rows and 8 columns less."""
     smooth = cv2.GaussianBlur(band, (9, 5), sigmaX=1.2, sigmaY=1.0, borderType=cv2.BORDER_REPLICATE)
     slope = np.abs(smooth[:, 2:] - smooth[:, :-2])
     total = slope.mean(-1) if slope.ndim == 3 else slope
@@ -123,17 +139,25 @@ def _change(band: Field) -> Field:
 
 def _best_line(evidence: Field) -> FloatArray:
     """The offset, in steps, at each station of the straight line with the most evidence along it."""
-    candidates = np.arange(-HALF_WIDTH, HALF_WIDTH + 1)
+    score, part = _lines(evidence)
+    start, end = np.unravel_index(int(np.argmax(score)), score.shape)
+    half = evidence.shape[1] // 2
+    return np.asarray((1 - part) * (start - half) + part * (end - half), float)
+
+
+def _lines(evidence: Field) -> tuple[Field, FloatArray]:
+    """How much evidence lies along each straight line, by its first and last offset; and 0 to 1 along the side."""
+    half = evidence.shape[1] // 2
+    candidates = np.arange(-half, half + 1)
     part = np.linspace(0, 1, evidence.shape[0])
     score = np.zeros((len(candidates), len(candidates)), np.float32)
     for row, share in zip(evidence, part, strict=True):
         between = np.rint((1 - share) * candidates[:, None] + share * candidates[None, :]).astype(int)
-        score += row[between + HALF_WIDTH]
+        score += row[between + half]
     score /= evidence.shape[0]
-    distance = (candidates / (HALF_WIDTH * EXPECTED_ERROR)) ** 2
+    distance = (candidates / (half * EXPECTED_ERROR)) ** 2
     score -= 0.05 * np.asarray(distance[:, None] + distance[None, :], np.float32)
-    start, end = np.unravel_index(int(np.argmax(score)), score.shape)
-    return np.asarray((1 - part) * candidates[start] + part * candidates[end], float)
+    return score, part
 
 
 def _peaks(change: Field, offsets: FloatArray) -> tuple[FloatArray, FloatArray]:
