@@ -5,10 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imeasure_server.vhs.ensemble import _frame, _framed
+from imeasure_server.models.registry import WEIGHTS
+from imeasure_server.models.weights_file import read_weights
+from imeasure_server.vhs.ensemble import LandmarkEnsemble, _frame, _framed
 from imeasure_server.vhs.letterbox import letterboxed
+from imeasure_server.vhs.models_present import ORIENTATION_WEIGHTS
 from imeasure_server.vhs.network import INPUT_HEIGHT, INPUT_WIDTH
-from imeasure_server.vhs.orientation import ORIENTATIONS, turned, turned_back
+from imeasure_server.vhs.orientation import (
+    ORIENTATIONS,
+    build_orientation_network,
+    orientation_scores,
+    turned,
+    turned_back,
+)
+from phantoms.radiograph import lateral_thorax
 
 
 @pytest.mark.parametrize("orientation", range(ORIENTATIONS))
@@ -55,3 +65,28 @@ def test_a_frame_shows_a_spot_where_its_matrix_says(size: tuple[int, int], turn:
     y, x = np.mgrid[:INPUT_HEIGHT, :INPUT_WIDTH] + 0.5
     found = np.array([(shown * x).sum(), (shown * y).sum()]) / shown.sum()
     assert found == pytest.approx(frame[:, :2] @ [column, row] + frame[:, 2], abs=0.1)
+
+
+def test_what_is_said_of_a_picture_turns_with_it() -> None:
+    """The scores of a turned picture are those of the picture, each at the orientation that now brings it back."""
+    network = read_weights(WEIGHTS, ORIENTATION_WEIGHTS, build_orientation_network())
+    picture, _ = lateral_thorax(5)
+    scores = orientation_scores(network, picture)
+    for away in range(ORIENTATIONS):
+        again = orientation_scores(network, turned(picture, away))
+        for back in range(ORIENTATIONS):
+            same = next(o for o in range(8) if np.array_equal(turned(picture, o), turned(turned(picture, away), back)))
+            assert again[back] == pytest.approx(scores[same], abs=0.05)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_dog_is_measured_the_same_however_the_picture_is_turned(seed: int) -> None:
+    """Landmarks come back in the pixels of the picture that was given; the truth is known by construction."""
+    ensemble = LandmarkEnsemble.load(WEIGHTS, "cpu")
+    picture, truth = lateral_thorax(seed + 40)
+    height, width = picture.shape
+    unit = np.hypot(*(truth[6] - truth[5])) / 6
+    for orientation in range(ORIENTATIONS):
+        shown = turned(picture, orientation)
+        found = turned_back(ensemble.predict(shown).points, orientation, width, height)
+        assert np.hypot(*(found - truth).T).mean() < 0.35 * unit

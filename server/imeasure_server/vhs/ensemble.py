@@ -19,13 +19,15 @@ from imeasure_server.vhs.landmarks import LANDMARK_NAMES, FloatArray
 from imeasure_server.vhs.letterbox import standardised
 from imeasure_server.vhs.models_present import ORIENTATION_WEIGHTS, fold_weights, intact_folds
 from imeasure_server.vhs.network import INPUT_HEIGHT, INPUT_WIDTH, STRIDE, build_landmark_network, heat_maps
-from imeasure_server.vhs.orientation import build_orientation_network, likely_orientations, turned, turned_back
+from imeasure_server.vhs.orientation import build_orientation_network, orientation_scores, turned, turned_back
 
 CLOSE_ROOM = 2.1
 """Width of the second look, as a multiple of the extent of the landmarks that the first look found."""
 
 CONCENTRATED_WITHIN = 3.5 * STRIDE
 """Input pixels about a landmark within which a heat map's mass counts as seen there."""
+
+POSES_TRIED = 4
 
 VIEWS = (
     (1.0, 0.0, 0.0, 0.0),
@@ -89,11 +91,10 @@ class LandmarkEnsemble:
         Args:
             picture: (height, width) grey, bone bright, turned any way.
         """
-        orientation = likely_orientations(self._orientation, picture)[0]
+        orientation = self._pose(picture)
         upright = turned(picture, orientation)
         height, width = upright.shape
-        whole = _frame(np.array([width, height]) / 2, _fitting_zoom(width, height), 0.0)
-        first, _ = self._look(upright, [whole] * self.size)
+        first, _ = self._look(upright, [_whole_frame(width, height)] * self.size)
         guess = np.median(first, axis=0)[: len(LANDMARK_NAMES)]
         points, seen = self._look(upright, _close_frames(guess, width, height, self.size))
         rows, columns = picture.shape
@@ -102,10 +103,21 @@ class LandmarkEnsemble:
         middle, by_fold = np.median(back, axis=0), back[:, :marks]
         return EnsemblePrediction(middle[:marks], by_fold, middle[marks:], seen.mean(axis=0)[:marks], orientation)
 
+    def _pose(self, picture: NDArray[np.uint8]) -> int:
+        """The orientation: of the likeliest ones that in which the landmarks are seen best."""
+        scores = orientation_scores(self._orientation, picture)
+        likely = [int(index) for index in np.argsort(-scores)[:POSES_TRIED]]
+        for index in likely:
+            upright = turned(picture, index)
+            height, width = upright.shape
+            _, seen = self._look(upright, [_whole_frame(width, height)])
+            scores[index] += np.log(np.maximum(seen[0], 1e-3)).sum()
+        return max(likely, key=lambda index: float(scores[index]))
+
     def _look(self, picture: NDArray[np.uint8], frames: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
-        """One frame for each fold: points (folds, 12, 2) in the picture's pixels and shares seen (folds, 12)."""
+        """One frame for each of the first folds: points (n, 12, 2) in the picture's pixels, shares seen (n, 12)."""
         points, seen = [], []
-        for network, frame in zip(self._folds, frames, strict=True):
+        for network, frame in zip(self._folds, frames, strict=False):
             image = torch.from_numpy(standardised(_framed(picture, frame)))[None, None].to(self._device)
             with torch.inference_mode():
                 shares = heat_maps(network(image))[0].cpu().numpy()
@@ -113,6 +125,10 @@ class LandmarkEnsemble:
             seen.append(_concentration(shares, inside))
             points.append((inside - frame[:, 2]) @ np.linalg.inv(frame[:, :2]).T)
         return np.array(points), np.array(seen)
+
+
+def _whole_frame(width: float, height: float) -> FloatArray:
+    return _frame(np.array([width, height]) / 2, _fitting_zoom(width, height), 0.0)
 
 
 def _fitting_zoom(width: float, height: float) -> float:

@@ -53,9 +53,25 @@ def orientation_input(picture: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(standardised(canvas))[None]
 
 
-def likely_orientations(network: nn.Module, picture: NDArray[np.uint8]) -> list[int]:
-    """All orientations, the likeliest first."""
+def orientation_scores(network: nn.Module, picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(8,) logarithm of each orientation's probability, but for a constant. The picture is shown in all eight ways, and
+    what the network says of each is averaged: a picture that is turned gets the answer that turns with it.
+    """
     device = next(network.parameters()).device
+    shown = torch.stack([orientation_input(turned(picture, first)) for first in range(ORIENTATIONS)])
     with torch.inference_mode():
-        logits = network(orientation_input(picture)[None].to(device))[0]
-    return [int(index) for index in torch.argsort(logits, descending=True)]
+        scores = torch.log_softmax(network(shown.to(device)), dim=1).cpu().numpy()
+    total = np.zeros(ORIENTATIONS)
+    for first, second in np.ndindex(ORIENTATIONS, ORIENTATIONS):
+        total[_COMPOSED[first][second]] += scores[first, second] / ORIENTATIONS
+    return total
+
+
+def _composed(first: int, second: int) -> int:
+    """The orientation that does what two do one after the other."""
+    picture = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    goal = turned(turned(picture, first), second)
+    return next(index for index in range(ORIENTATIONS) if np.array_equal(turned(picture, index), goal))
+
+
+_COMPOSED = [[_composed(first, second) for second in range(ORIENTATIONS)] for first in range(ORIENTATIONS)]
