@@ -7,10 +7,11 @@ import pytest
 
 from imeasure_server.models.registry import WEIGHTS
 from imeasure_server.models.weights_file import read_weights
-from imeasure_server.vhs.ensemble import LandmarkEnsemble, _frame, _framed
+from imeasure_server.vhs.ensemble import LandmarkEnsemble
+from imeasure_server.vhs.frames import frame_about, framed, moved_heat, out_of_frame
 from imeasure_server.vhs.letterbox import letterboxed
 from imeasure_server.vhs.models_present import ORIENTATION_WEIGHTS
-from imeasure_server.vhs.network import INPUT_HEIGHT, INPUT_WIDTH
+from imeasure_server.vhs.network import INPUT_HEIGHT, INPUT_WIDTH, STRIDE
 from imeasure_server.vhs.orientation import (
     ORIENTATIONS,
     build_orientation_network,
@@ -58,10 +59,10 @@ def test_a_frame_shows_a_spot_where_its_matrix_says(size: tuple[int, int], turn:
     radius = max(2, width // 60)
     row, column = height // 3, width * 2 // 3
     picture[row - radius : row + radius, column - radius : column + radius] = 255
-    frame = _frame(
+    frame = frame_about(
         np.array([width, height]) / 2, 0.9 * min(INPUT_WIDTH / width, INPUT_HEIGHT / height), turn, (0.02, -0.01)
     )
-    shown = _framed(picture, frame)
+    shown = framed(picture, frame)
     y, x = np.mgrid[:INPUT_HEIGHT, :INPUT_WIDTH] + 0.5
     found = np.array([(shown * x).sum(), (shown * y).sum()]) / shown.sum()
     assert found == pytest.approx(frame[:, :2] @ [column, row] + frame[:, 2], abs=0.1)
@@ -90,3 +91,19 @@ def test_a_dog_is_measured_the_same_however_the_picture_is_turned(seed: int) -> 
         shown = turned(picture, orientation)
         found = turned_back(ensemble.predict(shown).points, orientation, width, height)
         assert np.hypot(*(found - truth).T).mean() < 0.35 * unit
+
+
+def test_a_heat_map_moves_with_the_picture() -> None:
+    """A spot in the picture, seen in one frame, lies where the other frame would show it."""
+    seen_in = frame_about(np.array([500.0, 400.0]), 0.5, 5.0, (0.02, 0.0))
+    other = frame_about(np.array([480.0, 420.0]), 0.55, -3.0)
+    spot = np.array([530.0, 380.0])
+    rows, columns = INPUT_HEIGHT // STRIDE, INPUT_WIDTH // STRIDE
+    y, x = (np.mgrid[:rows, :columns] + 0.5) * STRIDE
+    place = seen_in[:, :2] @ spot + seen_in[:, 2]
+    heat = np.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / 128)[None].astype(np.float32)
+    moved = moved_heat(heat / heat.sum(), seen_in, other)[0]
+    found = np.array([(moved * x).sum(), (moved * y).sum()])
+    assert moved.sum() == pytest.approx(1.0, abs=1e-5)
+    assert found == pytest.approx(other[:, :2] @ spot + other[:, 2], abs=0.1)
+    assert out_of_frame(found[None], other)[0] == pytest.approx(spot, abs=0.3)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,28 +13,17 @@ from torch import nn
 
 from imeasure_server.models.weights_file import read_weights
 from imeasure_server.vhs.decoding import decode
+from imeasure_server.vhs.frames import close_frames, framed, moved_heat, out_of_frame, whole_frame
 from imeasure_server.vhs.landmarks import LANDMARK_NAMES, FloatArray
 from imeasure_server.vhs.letterbox import standardised
 from imeasure_server.vhs.models_present import ORIENTATION_WEIGHTS, fold_weights, intact_folds
-from imeasure_server.vhs.network import INPUT_HEIGHT, INPUT_WIDTH, STRIDE, build_landmark_network, heat_maps
+from imeasure_server.vhs.network import STRIDE, build_landmark_network, heat_maps
 from imeasure_server.vhs.orientation import build_orientation_network, orientation_scores, turned, turned_back
-
-CLOSE_ROOM = 2.1
-"""Width of the second look, as a multiple of the extent of the landmarks that the first look found."""
 
 CONCENTRATED_WITHIN = 3.5 * STRIDE
 """Input pixels about a landmark within which a heat map's mass counts as seen there."""
 
 POSES_TRIED = 4
-
-VIEWS = (
-    (1.0, 0.0, 0.0, 0.0),
-    (0.94, 2.0, 0.02, 0.0),
-    (1.06, -2.0, -0.02, 0.01),
-    (0.97, -4.0, 0.0, -0.02),
-    (1.03, 4.0, 0.0, 0.02),
-)
-"""Each fold's second look: zoom, turn in degrees, shift as shares of the input; so that the folds err apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +31,10 @@ class EnsemblePrediction:
     """What the folds see.
 
     Attributes:
-        points: (7, 2) in continuous pixels of the picture, the median of the folds: one that errs does not count.
+        points: (7, 2) in continuous pixels of the picture, where the folds together see them.
         by_fold: (folds, 7, 2).
-        vertebrae: (5, 2) where T5 to T9 begin, the median of the folds.
-        seen: (7,) mean over folds of the share of a landmark's heat map that lies close to it, 0 to 1.
+        vertebrae: (5, 2) where T5 to T9 begin.
+        seen: (7,) share of a landmark's joint heat map that lies close to it, 0 to 1.
         orientation: see `orientation`.
     """
 
@@ -86,7 +73,8 @@ class LandmarkEnsemble:
         return len(self._folds)
 
     def predict(self, picture: NDArray[np.uint8]) -> EnsemblePrediction:
-        """Find the landmarks.
+        """Find the landmarks: on the whole picture, then closer. What the folds see is joined before it is decoded,
+        so that one that errs is outvoted; each fold's own points say how far they agree.
 
         Args:
             picture: (height, width) grey, bone bright, turned any way.
@@ -94,14 +82,23 @@ class LandmarkEnsemble:
         orientation = self._pose(picture)
         upright = turned(picture, orientation)
         height, width = upright.shape
-        first, _ = self._look(upright, [_whole_frame(width, height)] * self.size)
-        guess = np.median(first, axis=0)[: len(LANDMARK_NAMES)]
-        points, seen = self._look(upright, _close_frames(guess, width, height, self.size))
+        whole = whole_frame(width, height)
+        guess = out_of_frame(decode(np.mean(self._heats(upright, [whole] * self.size), axis=0)), whole)
+        frames = close_frames(guess[: len(LANDMARK_NAMES)], width, height, self.size)
+        heats = self._heats(upright, frames)
+        joint = np.mean([moved_heat(h, frame, frames[0]) for h, frame in zip(heats, frames, strict=True)], axis=0)
+        points = decode(joint)
         rows, columns = picture.shape
-        back = turned_back(points, orientation, columns, rows)
+        back = turned_back(out_of_frame(points, frames[0]), orientation, columns, rows)
+        by_fold = np.array([out_of_frame(decode(h), frame) for h, frame in zip(heats, frames, strict=True)])
         marks = len(LANDMARK_NAMES)
-        middle, by_fold = np.median(back, axis=0), back[:, :marks]
-        return EnsemblePrediction(middle[:marks], by_fold, middle[marks:], seen.mean(axis=0)[:marks], orientation)
+        return EnsemblePrediction(
+            points=back[:marks],
+            by_fold=turned_back(by_fold, orientation, columns, rows)[:, :marks],
+            vertebrae=back[marks:],
+            seen=_concentration(joint, points)[:marks],
+            orientation=orientation,
+        )
 
     def _pose(self, picture: NDArray[np.uint8]) -> int:
         """The orientation: of the likeliest ones that in which the landmarks are seen best."""
@@ -109,66 +106,18 @@ class LandmarkEnsemble:
         likely = [int(index) for index in np.argsort(-scores)[:POSES_TRIED]]
         for index in likely:
             upright = turned(picture, index)
-            height, width = upright.shape
-            _, seen = self._look(upright, [_whole_frame(width, height)])
-            scores[index] += np.log(np.maximum(seen[0], 1e-3)).sum()
+            (heat,) = self._heats(upright, [whole_frame(upright.shape[1], upright.shape[0])])
+            scores[index] += np.log(np.maximum(_concentration(heat, decode(heat)), 1e-3)).sum()
         return max(likely, key=lambda index: float(scores[index]))
 
-    def _look(self, picture: NDArray[np.uint8], frames: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
-        """One frame for each of the first folds: points (n, 12, 2) in the picture's pixels, shares seen (n, 12)."""
-        points, seen = [], []
+    def _heats(self, picture: NDArray[np.uint8], frames: Sequence[FloatArray]) -> list[NDArray[np.float32]]:
+        """Heat maps (12, rows, columns) of the first folds, one frame for each."""
+        heats = []
         for network, frame in zip(self._folds, frames, strict=False):
-            image = torch.from_numpy(standardised(_framed(picture, frame)))[None, None].to(self._device)
+            image = torch.from_numpy(standardised(framed(picture, frame)))[None, None].to(self._device)
             with torch.inference_mode():
-                shares = heat_maps(network(image))[0].cpu().numpy()
-            inside = decode(shares)
-            seen.append(_concentration(shares, inside))
-            points.append((inside - frame[:, 2]) @ np.linalg.inv(frame[:, :2]).T)
-        return np.array(points), np.array(seen)
-
-
-def _whole_frame(width: float, height: float) -> FloatArray:
-    return _frame(np.array([width, height]) / 2, _fitting_zoom(width, height), 0.0)
-
-
-def _fitting_zoom(width: float, height: float) -> float:
-    return min(INPUT_WIDTH / width, INPUT_HEIGHT / height)
-
-
-def _frame(centre: FloatArray, zoom: float, turn: float, shift: tuple[float, float] = (0.0, 0.0)) -> FloatArray:
-    """(2, 3) from continuous picture pixels to those of the input."""
-    cosine, sine = zoom * math.cos(math.radians(turn)), zoom * math.sin(math.radians(turn))
-    linear = np.array([[cosine, -sine], [sine, cosine]])
-    middle = np.array([INPUT_WIDTH * (0.5 + shift[0]), INPUT_HEIGHT * (0.5 + shift[1])])
-    return np.column_stack([linear, middle - linear @ centre])
-
-
-def _close_frames(guess: FloatArray, width: float, height: float, count: int) -> list[FloatArray]:
-    """Frames about the landmarks, never wider than the whole picture, each in its fold's own view."""
-    low, high = guess.min(axis=0), guess.max(axis=0)
-    extent = np.maximum(high - low, 1.0) * CLOSE_ROOM
-    whole = _fitting_zoom(width, height)
-    zoom = max(whole, min(INPUT_WIDTH / extent[0], INPUT_HEIGHT / extent[1], 4 * whole))
-    closeness = 1 - whole / zoom  # at 0 the whole picture is seen, and its centre is the frame's
-    centre = closeness * (low + high) / 2 + (1 - closeness) * np.array([width, height]) / 2
-    return [
-        _frame(centre, zoom * factor, turn, (right, down))
-        for factor, turn, right, down in (VIEWS[index % len(VIEWS)] for index in range(count))
-    ]
-
-
-def _framed(picture: NDArray[np.uint8], frame: FloatArray) -> NDArray[np.float32]:
-    """The part of a picture that a frame shows, black beyond it; large pictures are averaged, not sampled."""
-    zoom = math.sqrt(abs(float(np.linalg.det(frame[:, :2]))))
-    reduction = 2 ** max(0, math.floor(math.log2(0.75 / zoom)) if zoom < 0.75 else 0)
-    if reduction > 1:
-        height, width = picture.shape
-        size = max(1, width // reduction), max(1, height // reduction)
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
-        frame = np.column_stack([frame[:, :2] * [width / size[0], height / size[1]], frame[:, 2]])
-    centred = frame.copy()  # OpenCV counts from the centre of the first pixel
-    centred[:, 2] += frame[:, :2] @ [0.5, 0.5] - 0.5
-    return cv2.warpAffine(picture, centred, (INPUT_WIDTH, INPUT_HEIGHT), flags=cv2.INTER_LINEAR).astype(np.float32)
+                heats.append(heat_maps(network(image))[0].cpu().numpy())
+        return heats
 
 
 def _concentration(shares: NDArray[np.float32], points: FloatArray) -> FloatArray:
