@@ -23,13 +23,13 @@ Picture: TypeAlias = NDArray[np.uint8]
 
 WEIGHTS_NAME = "screen.safetensors"
 
-LEAST_SCREEN, LEAST_WHOLE = 0.5, 0.5
+LEAST_SCREEN, LEAST_WHOLE = 0.5, 0.7
 """Least probabilities that a picture is a photograph of a screen, and that all its corners are in it."""
 
 LEAST_OVERLAP = 0.75
 """Between the screen within its corners and the network's mask of it, intersection over union."""
 
-LEAST_EDGES = 2
+LEAST_EDGES = 3
 """How many sides must be edges that the photograph shows."""
 
 WORKING_SIDE = 2000
@@ -37,6 +37,10 @@ WORKING_SIDE = 2000
 
 CLOSER_MARGIN = 0.2
 """Around the screen when it is looked at again, in its longer sides."""
+
+OUTSIDE, AT_BORDER = 0.002, 0.02
+"""Of the diagonal: how far a corner may be outside of the photograph, and how near to its border the screen may be cut
+by it where it shows no edge."""
 
 REACHES = (0.03, 0.008)
 """How far from the lines between the corners edges are sought, first and last, as a fraction of the diagonal."""
@@ -161,9 +165,21 @@ class ScreenFinder:
         return _Seen(screen, whole, corners + start, mask, box, start)
 
 
+def _is_cut(corners: FloatArray, support: FloatArray, width: int, height: int) -> bool:
+    """Whether the photograph ends before the screen does."""
+    diagonal = float(np.hypot(width, height))
+    inside = np.column_stack([corners, np.array([width, height]) - corners]) / diagonal  # from the four borders
+    if inside.min() < -OUTSIDE:
+        return True
+    along_border = (np.maximum(inside, np.roll(inside, -1, 0)) < AT_BORDER).any(1)
+    return bool((along_border & (support <= LEAST_SUPPORT)).any())
+
+
 def _is_trusted(corners: FloatArray, support: FloatArray, seen: _Seen, width: int, height: int) -> bool:
     """Whether the corners are a screen's, have edges between them, and are around what the network sees as lit."""
     if not np.isfinite(corners).all() or np.count_nonzero(support > LEAST_SUPPORT) < LEAST_EDGES:
+        return False
+    if _is_cut(corners, support, width, height):
         return False
     try:
         check_corners(corners, width, height)
