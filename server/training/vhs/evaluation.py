@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from vhs_screen.simulator import photograph, random_size
 
 from imeasure_server.imaging.pictures import read_picture
 from imeasure_server.imaging.radiograph_dicom import read_radiograph_dicom
@@ -23,6 +24,8 @@ from imeasure_server.vhs.analysis import grey, measure
 from imeasure_server.vhs.ensemble import LandmarkEnsemble
 from imeasure_server.vhs.results import confidence_of
 from imeasure_server.vhs.score import score_landmarks
+from imeasure_server.vhs.screen.corners import ScreenFinder
+from imeasure_server.vhs.screen.rectification import NotAScreen, rectify
 from vhs.agreement import Case, summary
 from vhs.anatomy import sample_thorax
 from vhs.attenuation import FloatArray
@@ -95,6 +98,35 @@ def consistency(ensemble: LandmarkEnsemble, picture: Picture) -> dict[str, float
     return answers
 
 
+def photographed(ensemble: LandmarkEnsemble, finder: ScreenFinder, count: int) -> dict[str, float]:
+    """Drawn photographs of held-out radiographs on a screen, against the same radiographs flat."""
+    changes, found = [], 0
+    for number, (picture, _) in enumerate(synthetic_radiographs(count)):
+        rng = np.random.default_rng(FIRST_TEST_SEED + number)
+        photo = photograph(picture, rng, random_size(rng)).picture
+        corners = finder.find(photo)
+        if corners is None:
+            continue
+        try:
+            flat = grey(rectify(photo, corners).picture)
+        except NotAScreen:
+            continue
+        found += 1
+        scores = [measure(ensemble.predict(p), p.shape[1], p.shape[0]).score for p in (picture, flat)]
+        values = [None if score is None else score.vhs for score in scores]
+        if values[0] is not None and values[1] is not None:
+            changes.append(abs(values[1] - values[0]))
+    if not changes:
+        raise ValueError("No photograph was measured: there is nothing to summarise.")
+    return {
+        "photographs": float(count),
+        "screens rectified, share": found / count,
+        "measured both flat and photographed, share": len(changes) / count,
+        "median change of VHS": float(np.median(changes)),
+        "VHS within 0.3 of the flat one's, share": float((np.array(changes) <= 0.3).mean()),
+    }
+
+
 def real_radiographs(folder: Path) -> dict[str, Picture]:
     """The real radiographs of a folder by file name; only their look is known, nobody has marked them."""
     pictures = {}
@@ -133,6 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="vhs.evaluation", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("bench-output"))
     parser.add_argument("--synthetic", type=int, default=200, help="held-out synthetic radiographs")
+    parser.add_argument("--photographs", type=int, default=0, help="drawn photographs of screens")
     parser.add_argument("--real", type=Path, help="folder of real radiographs, for self-consistency")
     parser.add_argument("--marked", type=Path, help="your own: a CSV, or a folder in the six-point format")
     options = parser.parse_args()
@@ -145,6 +178,10 @@ def main() -> None:
         results["synthetic"] = summary(cases)
         results["spreads"] = [[case.spread, case.vhs[0], case.vhs[1]] for case in cases]
         lines += ["## Synthetic radiographs, held out", "", *_table(summary(cases)), ""]
+    if options.photographs:
+        figures = photographed(ensemble, ScreenFinder(WEIGHTS), options.photographs)
+        results["photographs"] = figures
+        lines += ["## Drawn photographs of screens", "", *_table(figures), ""]
     if options.marked:
         own = summary([examine_marked(ensemble, marked) for marked in read_marked(options.marked)])
         results["marked"] = own
