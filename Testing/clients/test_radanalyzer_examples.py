@@ -13,10 +13,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from contract.server import launch
-from vhs_screen.simulator import photograph
+from radanalyzer.screens import photographed
 
 from imeasure_server.imaging.pictures import write_jpeg
 from phantoms.radiograph import lateral_thorax
@@ -75,7 +74,7 @@ def test_javascript(server: str, tmp_path: Path) -> None:
     """The session ends in any case; whether it measures is a matter of the photographs, and tested elsewhere."""
     radiograph, _ = lateral_thorax(1)
     for index in range(6):
-        shot = photograph(radiograph, np.random.default_rng(index), steepest=8.0)
+        shot = photographed(radiograph, index)
         (tmp_path / f"frame-{index}.jpg").write_bytes(write_jpeg(shot.picture))
     (tmp_path / "session.mjs").write_text(CAPTURE + example("javascript", server), encoding="utf-8")
     printed = run([tool("node"), "session.mjs"], tmp_path)
