@@ -26,6 +26,9 @@ WEIGHTS_NAME = "screen.safetensors"
 LEAST_SCREEN, LEAST_WHOLE = 0.5, 0.7
 """Least probabilities that a picture is a photograph of a screen, and that all its corners are in it."""
 
+CONSIDERED = 0.5
+"""Least probability with which corners are sought at all, or are taken from a closer look."""
+
 LEAST_OVERLAP = 0.75
 """Between the screen within its corners and the network's mask of it, intersection over union."""
 
@@ -148,7 +151,7 @@ class ScreenFinder:
         part = np.ascontiguousarray(picture[top:bottom, left:right])
         closer = self._ask(part, np.array([left, top], float))
         moved = np.abs(closer.corners - seen.corners).max()
-        if min(closer.screen, closer.whole) < 0.5 or moved > margin:
+        if min(closer.screen, closer.whole) < CONSIDERED or moved > margin:
             return seen
         return replace(closer, screen=seen.screen, whole=seen.whole)
 
@@ -160,7 +163,7 @@ class ScreenFinder:
         answer = self._network(torch.from_numpy(box.square).to(self._device).permute(2, 0, 1)[None].float() / 255.0)
         mean, heat, mask = (one[0].cpu().numpy() for one in (answer.corners, answer.heat, answer.mask))
         screen, whole = float(answer.is_screen.sigmoid()), float(answer.is_whole.sigmoid())
-        likely = screen >= LEAST_SCREEN and whole >= LEAST_WHOLE
+        likely = min(screen, whole) >= CONSIDERED
         corners = choose_corners(part, box, mean, heat, mask) if likely else box.to_picture(mean)
         return _Seen(screen, whole, corners + start, mask, box, start)
 
