@@ -41,14 +41,14 @@ def draw_pool(
     rng = np.random.default_rng(seed)
     pool: dict[str, list[Picture]] = {}
     for name, draw in ((POSITIVE, draw_thorax), ("without heart", draw_without_heart)):
-        pool[name] = [draw(dogs(int(rng.integers(available))), rng) for _ in range(round(count * SHARES[name]))]
+        pool[name] = [draw(dogs(int(rng.integers(available))), rng) for _ in range(max(1, round(count * SHARES[name])))]
     names = body_parts()
     for name in names:
         weight = 3 if name == "frontal chest" else 1
         share = SHARES["body part"] * weight / (len(names) + 2)
-        pool[name] = [draw_named(name, rng) for _ in range(round(count * share))]
+        pool[name] = [draw_named(name, rng) for _ in range(max(1, round(count * share)))]
     for name in kinds():
-        pool[name] = [draw_kind(name, rng) for _ in range(round(count * SHARES["other"] / len(kinds())))]
+        pool[name] = [draw_kind(name, rng) for _ in range(max(1, round(count * SHARES["other"] / len(kinds()))))]
     if cache is not None:
         _write(cache, pool)
     return pool
