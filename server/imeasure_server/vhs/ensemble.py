@@ -23,7 +23,7 @@ from imeasure_server.vhs.orientation import build_orientation_network, orientati
 CONCENTRATED_WITHIN = 3.5 * STRIDE
 """Input pixels about a landmark within which a heat map's mass counts as seen there."""
 
-POSES_TRIED = 4
+POSES_TRIED = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +82,7 @@ class LandmarkEnsemble:
         orientation = self._pose(picture)
         upright = turned(picture, orientation)
         height, width = upright.shape
-        whole = whole_frame(width, height)
-        guess = out_of_frame(decode(np.mean(self._heats(upright, [whole] * self.size), axis=0)), whole)
+        guess = out_of_frame(decode(self._joint_heat(upright)), whole_frame(width, height))
         frames = close_frames(guess[: len(LANDMARK_NAMES)], width, height, self.size)
         heats = self._heats(upright, frames)
         joint = np.mean([moved_heat(h, frame, frames[0]) for h, frame in zip(heats, frames, strict=True)], axis=0)
@@ -106,14 +105,20 @@ class LandmarkEnsemble:
         likely = [int(index) for index in np.argsort(-scores)[:POSES_TRIED]]
         for index in likely:
             upright = turned(picture, index)
-            (heat,) = self._heats(upright, [whole_frame(upright.shape[1], upright.shape[0])])
-            scores[index] += np.log(np.maximum(_concentration(heat, decode(heat)), 1e-3)).sum()
+            joint = self._joint_heat(upright)
+            scores[index] += np.log(np.maximum(_concentration(joint, decode(joint)), 1e-3)).sum()
         return max(likely, key=lambda index: float(scores[index]))
 
+    def _joint_heat(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(12, rows, columns): what the folds together see in the whole picture."""
+        whole = whole_frame(picture.shape[1], picture.shape[0])
+        joint: NDArray[np.float32] = np.mean(self._heats(picture, [whole] * self.size), axis=0)
+        return joint
+
     def _heats(self, picture: NDArray[np.uint8], frames: Sequence[FloatArray]) -> list[NDArray[np.float32]]:
-        """Heat maps (12, rows, columns) of the first folds, one frame for each."""
+        """Heat maps (12, rows, columns) of the folds, one frame for each."""
         heats = []
-        for network, frame in zip(self._folds, frames, strict=False):
+        for network, frame in zip(self._folds, frames, strict=True):
             image = torch.from_numpy(standardised(framed(picture, frame)))[None, None].to(self._device)
             with torch.inference_mode():
                 heats.append(heat_maps(network(image))[0].cpu().numpy())
