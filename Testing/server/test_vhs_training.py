@@ -189,4 +189,4 @@ def test_an_operator_measures_the_server_on_their_own_radiographs_in_one_command
     figures = json.loads((tmp_path / "out" / "vhs.json").read_text())["marked"]
     ensemble = LandmarkEnsemble.load(WEIGHTS, "cpu")
     again = summary([examine_marked(ensemble, marked) for marked in read_marked(tmp_path)])
-    assert figures == pytest.approx(again)
+    assert figures == pytest.approx(again, rel=1e-3, abs=1e-3)  # another number of threads adds up otherwise
