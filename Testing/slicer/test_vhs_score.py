@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,6 +134,17 @@ def test_the_models_answer_stays_when_landmarks_move():
     assert measurement.answer.vhs == 10.4
     assert measurement.score.vhs > measure(answer, PLAUSIBLE, (1100.0, 817.0)).score.vhs
     assert not measure(answer, PLAUSIBLE, (1100.0, 817.0)).isEdited
+
+
+def test_a_score_that_nobody_changed_reads_as_the_model_gave_it():
+    """9.05, rounded by the server from 9.0452, was shown as 9.1 beside a 9.0 of the same landmarks."""
+    size = (1100.0, 817.0)
+    own = scoreLandmarks(PLAUSIBLE * np.array(size), size)
+    answer = replace(answerOf({**EXAMPLE_ANSWER, "prediction": prediction(PLAUSIBLE)}), vhs=round(own.vhs, 2) + 0.004)
+    assert measure(answer, PLAUSIBLE, size).score.vhs == answer.vhs
+    moved = PLAUSIBLE.copy()
+    moved[1, 1] += 0.02
+    assert abs(measure(answer, moved, size).score.vhs - answer.vhs) > 0.01
 
 
 def test_what_the_model_would_not_measure_is_not_measured_until_a_person_moves_it():

@@ -14,6 +14,9 @@ from .score import VERTEBRAE, Score, scoreLandmarks
 MOVED_BY = 1e-4
 """A landmark was moved when it is further than this from where it began, in fractions of the picture."""
 
+ANSWERS_ROUNDED_BY = 0.006
+"""Scores come with two decimals."""
+
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
@@ -63,7 +66,8 @@ def measure(
         return measured
     size = np.array(sizeMM)
     score = scoreLandmarks(points * size, (float(size[0]), float(size[1])), vertebrae)
-    return Measurement(answer, points, _asFarAsTrusted(score, answer, moved), moved, vertebrae, sizeMM)
+    trusted = _asRounded(_asFarAsTrusted(score, answer, moved), answer)
+    return Measurement(answer, points, trusted, moved, vertebrae, sizeMM)
 
 
 def _asFarAsTrusted(score: Score, answer: Answer | None, moved: tuple[str, ...]) -> Score:
@@ -75,6 +79,17 @@ def _asFarAsTrusted(score: Score, answer: Answer | None, moved: tuple[str, ...])
     if answer.vlas is None and not {"heart_top", "VLAS"} & set(moved):
         return replace(score, vlas=None)
     return score
+
+
+def _asRounded(score: Score, answer: Answer | None) -> Score:
+    """The model's own numbers where they are these but for its rounding: 9.05 and 9.049 must not read 9.1 and 9.0."""
+
+    def settled(value: float | None, said: float | None) -> float | None:
+        return said if value is not None and said is not None and abs(value - said) <= ANSWERS_ROUNDED_BY else value
+
+    if answer is None:
+        return score
+    return replace(score, vhs=settled(score.vhs, answer.vhs), vlas=settled(score.vlas, answer.vlas))
 
 
 def movedLandmarks(answer: Answer | None, points: Points | None) -> tuple[str, ...]:
