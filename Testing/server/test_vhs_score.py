@@ -38,15 +38,15 @@ def test_a_drawing_measured_by_hand() -> None:
     assert score.implausibility is None
 
 
-def test_the_contract_example_is_square() -> None:
-    """The contract's response has a VHS of 10.4 beside normalised landmarks; they fit it in no shape of image (its
-    own VHS would need A–B of other length), so that only the scores' definition is tested on them."""
-    fractions = np.array(
-        [[0.42, 0.15], [0.41, 0.44], [0.25, 0.30], [0.57, 0.29], [0.49, 0.40], [0.36, 0.12], [0.55, 0.12]]
-    )
-    score = score_landmarks(in_pixels(fractions, 1000, 1000), (1000, 1000))
+def test_the_contract_s_landmarks_are_too_large_a_heart_for_their_spine() -> None:
+    """The example's own VHS of 10.4 fits its landmarks in no shape of image: in a square one they would make 19."""
+    fractions = [[0.42, 0.15], [0.41, 0.44], [0.25, 0.30], [0.57, 0.29], [0.49, 0.40], [0.36, 0.12], [0.55, 0.12]]
+    score = score_landmarks(in_pixels(np.array(fractions), 1000, 1000), (1000, 1000))
     unit = 190 / 6
-    assert score.vhs is None or score.vhs == pytest.approx((math.hypot(10, 290) + math.hypot(320, 10)) / unit)
+    assert score.long_axis == pytest.approx(math.hypot(10, 290) / unit)
+    assert score.short_axis == pytest.approx(math.hypot(320, 10) / unit)
+    assert score.implausibility is Implausibility.OUT_OF_RANGE
+    assert score.vhs is None
 
 
 @pytest.mark.parametrize("vertebrae", [4, 5, 6, 6.5, 8])

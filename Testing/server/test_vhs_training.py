@@ -134,17 +134,10 @@ def test_the_loss_ignores_what_is_not_known_and_is_least_at_the_truth() -> None:
 
 
 def test_intraclass_correlation_is_the_published_value() -> None:
-    """Shrout and Fleiss, Psychol Bull 86 (1979) 420, table 2: judges 1 and 2 give ICC(2,1) by their formula."""
-    first, second = np.array([9.0, 6, 8, 7, 10, 6]), np.array([2.0, 1, 4, 1, 5, 2])
-    n, k = 6, 2
-    grand = (first.sum() + second.sum()) / 12
-    between = sum(k * ((a + b) / 2 - grand) ** 2 for a, b in zip(first, second, strict=True)) / (n - 1)
-    judges = n * ((first.mean() - grand) ** 2 + (second.mean() - grand) ** 2) / (k - 1)
-    total = ((first - grand) ** 2).sum() + ((second - grand) ** 2).sum()
-    error = (total - between * (n - 1) - judges * (k - 1)) / ((n - 1) * (k - 1))
-    expected = (between - error) / (between + (k - 1) * error + k * (judges - error) / n)
-    assert intraclass_correlation(first, second) == pytest.approx(expected)
-    assert intraclass_correlation(first, first) == pytest.approx(1.0)
+    """Shrout and Fleiss, Psychol Bull 86 (1979) 420, table 2: six targets by four judges, ICC(2,1) = 0.29 (table 4)."""
+    judged = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], float)
+    assert intraclass_correlation(judged) == pytest.approx(0.29, abs=0.005)
+    assert intraclass_correlation(judged[:, [0, 0]]) == pytest.approx(1.0)
 
 
 def test_the_summary_of_known_errors() -> None:

@@ -38,7 +38,7 @@ def build_classifier() -> nn.Module:
 
 def classifier_input(picture: Picture) -> Tensor:
     """(1, CLASSIFIER_INPUT, CLASSIFIER_INPUT) float32 of a grey picture."""
-    canvas, _ = letterboxed(picture, CLASSIFIER_INPUT, CLASSIFIER_INPUT)
+    canvas = letterboxed(picture, CLASSIFIER_INPUT, CLASSIFIER_INPUT)
     return torch.from_numpy(standardised(canvas))[None]
 
 

@@ -49,7 +49,7 @@ def build_orientation_network() -> nn.Module:
 
 def orientation_input(picture: NDArray[np.uint8]) -> Tensor:
     """(1, ORIENTATION_INPUT, ORIENTATION_INPUT) float32 of a grey picture."""
-    canvas, _ = letterboxed(picture, ORIENTATION_INPUT, ORIENTATION_INPUT)
+    canvas = letterboxed(picture, ORIENTATION_INPUT, ORIENTATION_INPUT)
     return torch.from_numpy(standardised(canvas))[None]
 
 

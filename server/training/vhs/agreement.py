@@ -38,9 +38,12 @@ class Case:
     confidence: Confidence
 
 
-def intraclass_correlation(first: FloatArray, second: FloatArray) -> float:
-    """ICC(A,1): two-way, absolute agreement, single measurement (McGraw and Wong, Psychol Methods 1 (1996) 30)."""
-    values = np.column_stack([first, second])
+def intraclass_correlation(values: FloatArray) -> float:
+    """ICC(A,1): two-way, absolute agreement, single measurement (McGraw and Wong, Psychol Methods 1 (1996) 30).
+
+    Args:
+        values: (n, k) of n subjects by k raters.
+    """
     n, k = values.shape
     mean = values.mean()
     rows = k * ((values.mean(axis=1) - mean) ** 2).sum() / (n - 1)
@@ -73,7 +76,7 @@ def _errors(name: str, true: FloatArray, found: FloatArray) -> dict[str, float]:
         f"{name} mean absolute error": float(np.abs(error).mean()),
         f"{name} bias": float(error.mean()),
         f"{name} 95 % of errors below": float(np.percentile(np.abs(error), 95)),
-        f"{name} ICC(A,1)": intraclass_correlation(true, found),
+        f"{name} ICC(A,1)": intraclass_correlation(np.column_stack([true, found])),
     }
 
 
