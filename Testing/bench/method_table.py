@@ -55,7 +55,7 @@ def engine_method(name: str) -> Method:
 
 
 def _network_version() -> str:
-    from imeasure_server.models.registry import WEIGHTS
+    from imeasure_server.models.weights_listing import WEIGHTS
 
     sources = source_hash(imported_sources(f"{SEGMENTATION}.network.engine", SEGMENTATION))
     return sources + file_hash(sorted(WEIGHTS.glob("promptable.safetensors")))

@@ -21,7 +21,7 @@ import psutil
 from contract.server import launch
 from PIL import Image
 
-from imeasure_server.models.registry import WEIGHTS
+from imeasure_server.models.weights_listing import WEIGHTS
 from imeasure_server.vhs.ensemble import LandmarkEnsemble
 from phantoms.radiograph import lateral_thorax
 

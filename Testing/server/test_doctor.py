@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from imeasure_server import doctor
-from imeasure_server.models.registry import list_models, list_weights
+from imeasure_server.models.weights_listing import list_models, list_weights
 from imeasure_server.settings import ServerSettings
 
 

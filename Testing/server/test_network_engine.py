@@ -13,7 +13,7 @@ from bench.scoring import dice
 from scipy import ndimage
 
 from imeasure_server.imaging.volume import Geometry, Volume
-from imeasure_server.models.registry import CHECKSUMS, WEIGHTS
+from imeasure_server.models.weights_listing import CHECKSUMS, WEIGHTS
 from imeasure_server.segmentation import engines
 from imeasure_server.segmentation.engine import EmptySegmentationError
 from imeasure_server.segmentation.network import engine as network_engine

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imeasure_server.models.registry import WEIGHTS
 from imeasure_server.models.weights_file import read_weights
+from imeasure_server.models.weights_listing import WEIGHTS
 from imeasure_server.vhs.ensemble import LandmarkEnsemble
 from imeasure_server.vhs.frames import frame_about, framed, moved_heat, out_of_frame
 from imeasure_server.vhs.letterbox import letterboxed

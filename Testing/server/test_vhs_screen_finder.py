@@ -17,8 +17,8 @@ from vhs_screen.negatives import draw_negative
 from vhs_screen.radiographs import collimated, draw_radiograph, synthetic_thoraxes, varied
 from vhs_screen.simulator import Photo, photograph
 
-from imeasure_server.models.registry import CHECKSUMS, WEIGHTS
 from imeasure_server.models.weights_file import WeightsError
+from imeasure_server.models.weights_listing import CHECKSUMS, WEIGHTS
 from imeasure_server.vhs.screen.corners import WEIGHTS_NAME, ScreenFinder
 from imeasure_server.vhs.screen.rectification import rectify
 

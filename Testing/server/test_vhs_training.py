@@ -20,7 +20,7 @@ from vhs.marked_samples import marked_sample
 from vhs.operator_data import OperatorDataError, read_marked
 from vhs.training import landmark_loss
 
-from imeasure_server.models.registry import WEIGHTS
+from imeasure_server.models.weights_listing import WEIGHTS
 from imeasure_server.vhs.ensemble import LandmarkEnsemble
 from imeasure_server.vhs.landmarks import LANDMARK_NAMES, VLAS
 from imeasure_server.vhs.network import POINTS, STRIDE

@@ -153,7 +153,7 @@ def doctor(
 @models.command("list")
 def list_models() -> None:
     """The models that work here; one without its weights is not listed."""
-    from imeasure_server.models.registry import list_models as listed
+    from imeasure_server.models.weights_listing import list_models as listed
 
     for entry in listed():
         typer.echo(f"{entry.name}{' (default)' if entry.is_default else ''}  {entry.task}  {entry.summary}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from imeasure_server import __version__
 from imeasure_server.models.device import DeviceUnavailable, resolve_device
 from imeasure_server.models.memory import available_bytes, total_bytes
-from imeasure_server.models.registry import WEIGHTS, list_weights
+from imeasure_server.models.weights_listing import WEIGHTS, list_weights
 from imeasure_server.settings import ServerSettings
 
 LEAST_FREE_BYTES = 1 << 30

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from imeasure_server.authentication import key_hashes
 from imeasure_server.models.device import is_device_name
-from imeasure_server.models.registry import WEIGHTS
+from imeasure_server.models.weights_listing import WEIGHTS
 from imeasure_server.models.worker import WorkerOptions
 from imeasure_server.store.database import StoreUnavailable, parse_url
 from imeasure_server.store.pop_sessions import PopLimits

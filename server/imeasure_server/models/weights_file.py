@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
-from imeasure_server.models.registry import CHECKSUMS
+from imeasure_server.models.weights_listing import CHECKSUMS
 
 
 class WeightsError(Exception):

@@ -28,7 +28,7 @@ from imeasure_server.models.device import (
 from imeasure_server.models.failures import JobFailed, OutOfMemory, PoolError
 from imeasure_server.models.jobs import Job, Outcome
 from imeasure_server.models.memory import resident_bytes
-from imeasure_server.models.registry import WEIGHTS
+from imeasure_server.models.weights_listing import WEIGHTS
 from imeasure_server.segmentation.engine import Cancellation, SegmentationEngine, SegmentationError
 
 Model = TypeVar("Model")

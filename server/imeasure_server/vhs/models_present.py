@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from imeasure_server.models.registry import CHECKSUMS, list_weights
+from imeasure_server.models.weights_listing import CHECKSUMS, list_weights
 
 FOLDS = 5
 FEWEST_FOLDS = 3

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from imeasure_server.models.registry import WEIGHTS
 from imeasure_server.models.weights_file import record_hash, save_weights
+from imeasure_server.models.weights_listing import WEIGHTS
 from imeasure_server.vhs.models_present import ORIENTATION_WEIGHTS, fold_weights
 from imeasure_server.vhs.network import build_landmark_network
 from vhs.dataset import RenderedSet

@@ -19,7 +19,7 @@ from vhs_screen.simulator import photograph, random_size
 
 from imeasure_server.imaging.pictures import read_picture
 from imeasure_server.imaging.radiograph_dicom import read_radiograph_dicom
-from imeasure_server.models.registry import WEIGHTS
+from imeasure_server.models.weights_listing import WEIGHTS
 from imeasure_server.vhs.analysis import grey, measure
 from imeasure_server.vhs.ensemble import LandmarkEnsemble
 from imeasure_server.vhs.results import confidence_of

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from imeasure_server.models.registry import WEIGHTS
+from imeasure_server.models.weights_listing import WEIGHTS
 from imeasure_server.vhs.screen.corners import ScreenFinder
 from imeasure_server.vhs.screen.rectification import NotAScreen, rectify
 from vhs_screen.negatives import draw_negative

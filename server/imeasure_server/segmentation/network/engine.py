@@ -17,7 +17,7 @@ import torch
 from scipy import ndimage
 
 from imeasure_server.imaging.volume import BoolArray, FloatArray, Volume
-from imeasure_server.models.registry import WEIGHTS
+from imeasure_server.models.weights_listing import WEIGHTS
 from imeasure_server.segmentation.binding import apply_edit, bind, check_prompts, new_edits
 from imeasure_server.segmentation.classical import GraphCutEngine
 from imeasure_server.segmentation.engine import Cancellation, EmptySegmentationError, SegmentationCancelled
