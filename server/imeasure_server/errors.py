@@ -1,8 +1,9 @@
 """Errors that a client is told about: status, code, message and details, without any web framework.
 
-One class per row of the iMeasure contract's error table, and four for what every protocol of the server needs:
-`Unauthorized`, `PayloadTooLarge`, `ServerBusy` and `DatabaseUnavailable`. `api/errors.py` renders all of them as
-``{"error", "code", "details"?}``, or as ``{"error"}`` on addresses of the RadAnalyzer API.
+One class per row of the iMeasure contract's error table, and five for what every protocol of the server needs:
+`Unauthorized`, `BadRequest`, `PayloadTooLarge`, `ServerBusy` and `DatabaseUnavailable`. `api/middleware.py` renders
+all of them as ``{"error", "code", "details"?}``, as ``{"error"}`` on addresses of the RadAnalyzer API, and as
+``{"detail"}`` on those of AIAA and MONAI Label.
 Messages are sentences for a person: they never hold a traceback, a path of this machine or a key.
 """
 
@@ -142,6 +143,13 @@ class Unauthorized(TableError):
     """The server asks for a key and the request had none, or a wrong one."""
 
     STATUS, CODE, MESSAGE = 401, "UNAUTHORIZED", "This server needs a valid API key: send it in the x-api-key header"
+
+
+class BadRequest(ApiError):
+    """What was sent cannot be read, or not be answered; the message says what to send instead."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, "BAD_REQUEST", message)
 
 
 class PayloadTooLarge(ApiError):

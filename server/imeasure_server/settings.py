@@ -21,6 +21,17 @@ from imeasure_server.store.rates import Rates, read_rates
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
+
+def _names(value: object) -> object:
+    """Names from one string with commas between them, or from several such strings."""
+    parts = [value] if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)):
+        return value
+    return tuple(name.strip().lower() for part in parts for name in str(part).split(",") if name.strip())
+
+
+HostNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+
 GIVE_KEYS = "Make one with `imeasure-server keys create NAME`, or give one with --api-key KEY or IMEASURE_API_KEYS"
 
 
@@ -53,8 +64,17 @@ class ServerSettings(BaseSettings):
         pop_max_frames, pop_max_consecutive_failures, pop_session_ttl_seconds: of a picture-of-picture session.
         queue_size: requests that may wait for each worker beside the one that runs.
         request_seconds: the longest that a request of the RadAnalyzer API may take.
-        max_body_bytes: of a request.
+        max_body_bytes: of a request whose parts are kept in memory.
         max_voxels: of an image after padding.
+        admin_hosts: addresses of clients that may change models; ``*`` for every client.
+        auto_reload: notice models that other servers put into the same workspace.
+        session_sources: hosts that a session's image may be fetched from: ``host``, ``host:port`` or ``*.domain``.
+        session_expiry_seconds: how long an AIAA or MONAI Label session lives after its last use.
+        studies: folder of the images that MONAI Label clients are offered; None for one in the workspace.
+        max_upload_bytes: of a request whose files are kept on disk.
+        image_cache_bytes: of decoded images on disk.
+        gpu_memory_bytes: that models may take on a GPU before the least recently used moves out; None for nearly all.
+        ohif_layout: answer the page of OHIF-AI as its own server does (see docs/server.md), against the contract.
     """
 
     model_config = SettingsConfigDict(env_prefix="IMEASURE_", extra="ignore", frozen=True, hide_input_in_errors=True)
@@ -79,6 +99,15 @@ class ServerSettings(BaseSettings):
     request_seconds: float = Field(300.0, gt=0, le=86_400)
     max_body_bytes: int = Field(256 << 20, ge=1 << 16)
     max_voxels: int = Field(1 << 26, ge=1 << 16)
+    admin_hosts: HostNames = ("*",)
+    auto_reload: bool = False
+    session_sources: HostNames = ()
+    session_expiry_seconds: int = Field(3600, ge=1, le=30 * 86_400)
+    studies: Path | None = None
+    max_upload_bytes: int = Field(4 << 30, ge=1 << 16)
+    image_cache_bytes: int = Field(8 << 30, ge=1 << 20)
+    gpu_memory_bytes: int | None = Field(None, ge=1 << 20)
+    ohif_layout: bool = False
 
     @field_validator("device")
     @classmethod
@@ -100,6 +129,26 @@ class ServerSettings(BaseSettings):
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @property
+    def models_folder(self) -> Path:
+        """One folder in it for each model that was added."""
+        return self.workspace / "models"
+
+    @property
+    def images_folder(self) -> Path:
+        """Decoded images, by the hash of what they came from."""
+        return self.workspace / "images"
+
+    @property
+    def sessions_folder(self) -> Path:
+        """What was uploaded for sessions."""
+        return self.workspace / "sessions"
+
+    @property
+    def studies_folder(self) -> Path:
+        """The images that MONAI Label clients are offered."""
+        return self.studies if self.studies is not None else self.workspace / "studies"
 
     @property
     def devices(self) -> tuple[str, ...]:

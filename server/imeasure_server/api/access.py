@@ -17,13 +17,22 @@ _header = APIKeyHeader(name="x-api-key", auto_error=False, description="Needed w
 
 
 async def require_key(request: Request, key: Annotated[str | None, Security(_header)]) -> None:
-    """Raises:
-    Unauthorized: the server asks for a key and this is none of its keys.
+    """The key in ``x-api-key``, or as a bearer token, which is what MONAI Label's clients can send.
+
+    Raises:
+        Unauthorized: the server asks for a key and this is none of its keys.
     """
     if not settings_of(request).asks_for_key:
         return
+    key = key or bearer_token(request)
     if not key or not await asyncio.to_thread(store_of(request).customers.lets_in, key):
         raise Unauthorized
+
+
+def bearer_token(request: Request) -> str | None:
+    """What follows ``Authorization: Bearer``, or None."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 async def require_customer(request: Request, key: Annotated[str | None, Security(_header)]) -> KeyInfo:

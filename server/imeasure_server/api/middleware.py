@@ -13,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from imeasure_server.api.detail_errors import answers_detail, detail_body
 from imeasure_server.api.radanalyzer.errors import error_body, is_v3
 from imeasure_server.errors import ApiError, InternalError, ServerBusy
 from imeasure_server.logging_setup import FIELDS
@@ -88,7 +89,12 @@ class RequestRecord:
 
 def error_answer(scope: Scope, error: ApiError) -> Response:
     """An error in the form of the protocol that the request's address belongs to."""
-    body = error_body(error) if is_v3(scope["path"]) else error.body
+    if is_v3(scope["path"]):
+        body = error_body(error)
+    elif answers_detail(scope["path"]):
+        body = detail_body(error)
+    else:
+        body = error.body
     return JSONResponse(body, error.status, headers=error.headers)
 
 

@@ -7,6 +7,7 @@ still say how much was received.
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -94,6 +95,22 @@ def boundary_of(content_type: str | None) -> bytes:
     return boundary
 
 
+async def feed_all(reader: PartReader, stream: AsyncIterable[bytes], max_body_bytes: int) -> None:
+    """Give a reader the whole body.
+
+    Raises:
+        PayloadTooLarge: the body is too large.
+        MalformedForm: see `PartReader`.
+    """
+    received = 0
+    async for piece in stream:
+        received += len(piece)
+        if received > max_body_bytes:
+            raise PayloadTooLarge(max_body_bytes)
+        reader.feed(piece)
+    reader.finish(received)
+
+
 async def read_form(
     stream: AsyncIterable[bytes], boundary: bytes, limits: PartLimits, max_body_bytes: int
 ) -> dict[str, Part]:
@@ -111,40 +128,56 @@ async def read_form(
         DuplicatePart: a part twice.
     """
     reader = _FormReader(boundary, limits)
-    received = 0
-    async for piece in stream:
-        received += len(piece)
-        if received > max_body_bytes:
-            raise PayloadTooLarge(max_body_bytes)
-        reader.feed(piece)
-    reader.finish(received)
+    await feed_all(reader, stream, max_body_bytes)
     return reader.parts
 
 
-class _FormReader:
-    """The callbacks of python-multipart's parser, and what they collect."""
+class PartReader(ABC):
+    """The callbacks of python-multipart's parser: headers are read here, parts by the class that derives from it.
 
-    def __init__(self, boundary: bytes, limits: PartLimits) -> None:
-        self.parts: dict[str, Part] = {}
-        self._limits = limits
+    Args:
+        boundary: without the leading hyphens.
+    """
+
+    def __init__(self, boundary: bytes) -> None:
         self._parser = MultipartParser(boundary, self._callbacks())
         self._part_count = 0
         self._header_count = 0
-        self._ignored_bytes = 0
         self._header_name = bytearray()
         self._header_value = bytearray()
-        self._disposition: bytes | None = None
-        self._current: Part | None = None
-        self._limit: PartLimit | None = None
+        self._headers: dict[bytes, bytes] = {}
         self._ended = False
 
+    @property
+    @abstractmethod
+    def parts(self) -> Mapping[str, Part]:
+        """The parts that are complete."""
+
+    @abstractmethod
+    def begin_part(self, name: str, filename: str | None, content_type: str) -> None:
+        """A part begins; ``filename`` is None where there is none."""
+
+    @abstractmethod
+    def part_data(self, data: memoryview) -> None:
+        """The next bytes of the part."""
+
+    @abstractmethod
+    def end_part(self) -> None:
+        """The part is complete."""
+
     def feed(self, piece: bytes) -> None:
+        """Raises:
+        MalformedForm: broken syntax, too many parts, a part without a name.
+        """
         try:
             self._parser.write(piece)
         except FormParserError as error:
             raise MalformedForm("The multipart body is malformed.", self.parts) from error
 
     def finish(self, received: int) -> None:
+        """Raises:
+        MalformedForm: the body ended too early.
+        """
         if received and not self._ended:
             raise MalformedForm("The multipart body ends before its closing boundary.", self.parts)
 
@@ -157,7 +190,7 @@ class _FormReader:
             "on_header_end": self._on_header_end,
             "on_headers_finished": self._on_headers_finished,
             "on_part_data": self._on_part_data,
-            "on_part_end": self._on_part_end,
+            "on_part_end": self.end_part,
             "on_end": self._on_end,
         }
 
@@ -166,7 +199,7 @@ class _FormReader:
         if self._part_count > MAX_PARTS:
             raise MalformedForm(f"The form has more than {MAX_PARTS} parts.", self.parts)
         self._header_count = 0
-        self._disposition = None
+        self._headers = {}
 
     def _on_header_begin(self) -> None:
         self._header_count += 1
@@ -187,39 +220,65 @@ class _FormReader:
         header += data[start:end]
 
     def _on_header_end(self) -> None:
-        if bytes(self._header_name).lower() == b"content-disposition":
-            self._disposition = bytes(self._header_value)
+        self._headers[bytes(self._header_name).lower()] = bytes(self._header_value)
 
     def _on_headers_finished(self) -> None:
-        kind, options = parse_options_header(self._disposition or b"")
+        kind, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         name = options.get(b"name", b"").decode("utf-8", "replace")
         if kind.lower() != b"form-data" or not name:
             raise MalformedForm("Every part needs a name.", self.parts)
-        if name in self.parts:
-            raise DuplicatePart("The part must be sent once.", self.parts, name)
-        self._limit = self._limits(name, self.parts)
-        self._current = Part(name)
+        filename = options.get(b"filename")
+        self.begin_part(
+            name,
+            None if filename is None else filename.decode("utf-8", "replace"),
+            self._headers.get(b"content-type", b"").decode("latin-1"),
+        )
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self.part_data(memoryview(data)[start:end])
+
+    def _on_end(self) -> None:
+        self._ended = True
+
+
+class _FormReader(PartReader):
+    """Keeps parts in memory, each up to its limit."""
+
+    def __init__(self, boundary: bytes, limits: PartLimits) -> None:
+        super().__init__(boundary)
+        self._parts: dict[str, Part] = {}
+        self._limits = limits
+        self._ignored_bytes = 0
+        self._current: Part | None = None
+        self._limit: PartLimit | None = None
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        return self._parts
+
+    def begin_part(self, name: str, filename: str | None, content_type: str) -> None:
+        if name in self._parts:
+            raise DuplicatePart("The part must be sent once.", self._parts, name)
+        self._limit = self._limits(name, self._parts)
+        self._current = Part(name)
+
+    def part_data(self, data: memoryview) -> None:
         part, limit = self._current, self._limit
         if part is None:
             return
-        part.size += end - start
+        part.size += len(data)
         if limit is None:
-            self._ignored_bytes += end - start
+            self._ignored_bytes += len(data)
             if self._ignored_bytes > MAX_IGNORED_BYTES:
-                raise MalformedForm("The form has too much in parts that this request does not take.", self.parts)
+                raise MalformedForm("The form has too much in parts that this request does not take.", self._parts)
             return
         if limit.strict and part.size > limit.keep:
             raise PayloadTooLarge(limit.keep)
         room = limit.keep - len(part.data)
         if room > 0:
-            part.data += memoryview(data)[start : min(end, start + room)]
+            part.data += data[:room]
 
-    def _on_part_end(self) -> None:
+    def end_part(self) -> None:
         if self._current is not None and self._limit is not None:
-            self.parts[self._current.name] = self._current
+            self._parts[self._current.name] = self._current
         self._current = None
-
-    def _on_end(self) -> None:
-        self._ended = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
@@ -15,6 +16,12 @@ from imeasure_server.store.history import History
 from imeasure_server.store.keys import Keys
 from imeasure_server.store.pop_sessions import PopSessions
 from imeasure_server.store.usage import Usage
+
+if TYPE_CHECKING:
+    from imeasure_server.datastore.datastore import Datastore
+    from imeasure_server.imaging.image_cache import ImageCache
+    from imeasure_server.models.registry import ModelRegistry
+    from imeasure_server.store.image_sessions import ImageSessions
 
 
 @dataclass(frozen=True)
@@ -71,3 +78,27 @@ def store_of(request: Request) -> Store:
     """What is kept."""
     store: Store = request.app.state.store
     return store
+
+
+def images_of(request: Request) -> ImageCache:
+    """Decoded images on disk. Blocks."""
+    images: ImageCache = request.app.state.images
+    return images
+
+
+def models_of(request: Request) -> ModelRegistry:
+    """The models that can be asked for by name."""
+    models: ModelRegistry = request.app.state.models
+    return models
+
+
+def image_sessions_of(request: Request) -> ImageSessions:
+    """Images that clients uploaded once for several requests. Blocks."""
+    sessions: ImageSessions = request.app.state.image_sessions
+    return sessions
+
+
+def datastore_of(request: Request) -> Datastore:
+    """The images that MONAI Label clients are offered. Blocks."""
+    datastore: Datastore = request.app.state.datastore
+    return datastore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from imeasure_server.errors import ApiError, InternalError
+from imeasure_server.errors import ApiError, BadRequest, InternalError
 
 PREFIX = "/v3"
 MAX_IMAGE_BYTES = 10 << 20
@@ -22,13 +22,6 @@ def error_body(error: ApiError) -> dict[str, Any]:
         cause = (error.details or {}).get("cause")
         return {"error": "Internal server error" if cause is None else f"Internal server error: {cause}"}
     return {"error": error.message}
-
-
-class BadRequest(ApiError):
-    """The body is not what the contract describes."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(400, "BAD_REQUEST", message)
 
 
 class MissingField(BadRequest):

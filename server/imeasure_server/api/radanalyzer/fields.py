@@ -13,7 +13,6 @@ from starlette.requests import ClientDisconnect, Request
 from imeasure_server.api.disconnect import ClientDisconnected
 from imeasure_server.api.radanalyzer.errors import (
     MAX_IMAGES,
-    BadRequest,
     ImageTooLarge,
     InvalidField,
     MissingField,
@@ -27,7 +26,7 @@ from imeasure_server.api.radanalyzer.json_body import (
     StringTooLong,
 )
 from imeasure_server.api.resources import settings_of
-from imeasure_server.errors import PayloadTooLarge
+from imeasure_server.errors import BadRequest, PayloadTooLarge
 from imeasure_server.vhs.landmarks import FloatArray
 
 MAX_UUID = 200
