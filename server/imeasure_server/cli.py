@@ -58,6 +58,32 @@ RatesOption = Annotated[
 ]
 NoBilling = Annotated[bool | None, typer.Option("--no-billing", help="Charge nothing: every rate is 0.")]
 LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error. [default: info]")]
+AdminHosts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--admin-hosts",
+        "--admin_hosts",
+        help="Addresses of clients that may change models; repeat or use commas. [default: *]",
+    ),
+]
+AutoReload = Annotated[
+    bool | None,
+    typer.Option("--auto-reload", "--auto_reload", help="Notice models that other servers put into this workspace."),
+]
+SessionSources = Annotated[
+    list[str] | None,
+    typer.Option(help="Hosts that a session's image may be fetched from: HOST, HOST:PORT or *.DOMAIN. [default: none]"),
+]
+Studies = Annotated[
+    Path | None,
+    typer.Option(help="Folder of images that MONAI Label clients are offered. [default: one in the workspace]"),
+]
+GpuMemory = Annotated[
+    int | None, typer.Option("--gpu-memory-bytes", help="That models may take on a GPU. [default: nearly all]")
+]
+OhifLayout = Annotated[
+    bool | None, typer.Option("--ohif-layout", help="Answer OHIF-AI's own page in the array order that it expects.")
+]
 QueueSize = Annotated[int | None, typer.Option(help="Requests that may wait for each worker. [default: 16]")]
 
 
@@ -86,6 +112,12 @@ def serve(
     no_billing: NoBilling = None,
     log_level: LogLevel = None,
     queue_size: QueueSize = None,
+    admin_hosts: AdminHosts = None,
+    auto_reload: AutoReload = None,
+    session_sources: SessionSources = None,
+    studies: Studies = None,
+    gpu_memory_bytes: GpuMemory = None,
+    ohif_layout: OhifLayout = None,
 ) -> None:
     """Start the server. Ctrl-C finishes what runs and ends it."""
     settings = _settings(
@@ -102,6 +134,12 @@ def serve(
         no_billing=no_billing,
         log_level=log_level,
         queue_size=queue_size,
+        admin_hosts=admin_hosts or None,
+        auto_reload=auto_reload,
+        session_sources=session_sources or None,
+        studies=studies,
+        gpu_memory_bytes=gpu_memory_bytes,
+        ohif_layout=ohif_layout,
     )
     if settings.problem is not None:
         _fail(settings.problem, MISUSED)
