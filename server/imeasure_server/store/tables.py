@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -134,4 +135,19 @@ pop_frames = Table(
     Column("spread", Float(53)),
     Column("result", JSON, nullable=False),
     Column("rectified", LargeBinary),  # JPEG; good frames only, after the end the best one only
+)
+
+# Images that were uploaded once for several requests. The files are in the workspace, one folder for each id.
+image_sessions = Table(
+    "image_sessions",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("owner", LargeBinary(HASH_BYTES)),  # SHA-256 of the key it was made with; null where no key is asked for
+    Column("name", String(255), nullable=False),  # of the file that was uploaded
+    Column("digest", String(64), nullable=False),  # SHA-256 of its bytes, hexadecimal
+    Column("size", BigInteger, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("last_used", UtcDateTime, nullable=False),
+    Column("expiry_seconds", Integer, nullable=False),  # after the last use
+    Column("expires", UtcDateTime, nullable=False, index=True),
 )
