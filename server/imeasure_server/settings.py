@@ -158,7 +158,10 @@ class ServerSettings(BaseSettings):
     @property
     def workers(self) -> tuple[WorkerOptions, ...]:
         """One for each worker process."""
-        return tuple(WorkerOptions(device, self.engine, self.log_level, self.weights) for device in self.devices)
+        return tuple(
+            WorkerOptions(device, self.engine, self.log_level, self.weights, self.gpu_memory_bytes)
+            for device in self.devices
+        )
 
     @property
     def charged_rates(self) -> Rates:

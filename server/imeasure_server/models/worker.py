@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from imeasure_server.imaging.picture_header import PictureError
 from imeasure_server.logging_setup import places, set_up_logging
@@ -28,8 +27,13 @@ from imeasure_server.models.device import (
 from imeasure_server.models.failures import JobFailed, OutOfMemory, PoolError
 from imeasure_server.models.jobs import Job, Outcome
 from imeasure_server.models.memory import resident_bytes
+from imeasure_server.models.model_memory import ModelMemory
+from imeasure_server.models.reference import ModelReference
 from imeasure_server.models.weights_listing import WEIGHTS
 from imeasure_server.segmentation.engine import Cancellation, SegmentationEngine, SegmentationError
+
+if TYPE_CHECKING:
+    from imeasure_server.models.inference import InferenceModel
 
 Model = TypeVar("Model")
 
@@ -43,12 +47,15 @@ class WorkerOptions:
         engine: name of the segmentation engine, or None for the default one.
         log_level: name of a level of `logging`.
         weights: folder of the models' files.
+        memory_budget: bytes that models may take on the device before the least recently used moves out; None for
+            what the device allows.
     """
 
     device: str
     engine: str | None = None
     log_level: str = "info"
     weights: Path = WEIGHTS
+    memory_budget: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,20 +102,26 @@ class WorkerContext:
         device: ``cpu``, ``mps`` or ``cuda:N``.
         cancellation: set when nobody waits for the job any more; to be looked at between stages.
         weights: folder of the models' files.
+        memory: the models that are loaded.
     """
 
     def __init__(
-        self, device: str, engine_name: str | None, cancellation: Cancellation, weights: Path = WEIGHTS
+        self,
+        device: str,
+        engine_name: str | None,
+        cancellation: Cancellation,
+        weights: Path = WEIGHTS,
+        memory_budget: int | None = None,
     ) -> None:
         self.device = device
         self.cancellation = cancellation
         self.weights = weights
+        self.memory = ModelMemory(device, memory_budget)
         self._engine_name = engine_name
-        self._models: dict[str, Any] = {}
         self._resident_before = resident_bytes()
         self._resident_grown = 0
 
-    @cached_property
+    @property
     def engine(self) -> SegmentationEngine:
         """The segmentation engine of this server."""
         import imeasure_server.measurement  # noqa: F401 - loaded now, so that the first job need not
@@ -118,10 +131,25 @@ class WorkerContext:
 
     def loaded(self, key: str, load: Callable[[str], Model]) -> Model:
         """The model of that key, loaded onto the device the first time it is asked for."""
-        if key not in self._models:
-            self._models[key] = load(self.device)
+
+        def load_and_count() -> Model:
+            model = load(self.device)
             self._resident_grown = max(0, resident_bytes() - self._resident_before)
-        model: Model = self._models[key]
+            return model
+
+        return self.memory.get(key, load_and_count)
+
+    def model(self, reference: ModelReference) -> InferenceModel:
+        """The model of a reference, loaded the first time it is asked for; other versions of it are let go of.
+
+        Raises:
+            ModelFailed: it does not load; a sentence.
+        """
+        from imeasure_server.models.loaders import load_model
+
+        model = self.loaded(reference.key, lambda _: load_model(reference, self))
+        versions = f"{reference.loader}:{reference.name}:"
+        self.memory.drop([key for key in self.memory.keys if key.startswith(versions) and key != reference.key])
         return model
 
     @contextmanager
@@ -145,7 +173,9 @@ def run_worker(connection: Connection, cancellation: Cancellation, options: Work
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     set_up_logging(options.log_level)
     try:
-        context = WorkerContext(resolve_device(options.device), options.engine, cancellation, options.weights)
+        context = WorkerContext(
+            resolve_device(options.device), options.engine, cancellation, options.weights, options.memory_budget
+        )
         send(connection, Ready(context.device, context.engine.name, context.model_bytes))
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to be told
         reason = str(error) if isinstance(error, ValueError) else f"The engine does not load ({error!r})."
@@ -161,24 +191,46 @@ def run_worker(connection: Connection, cancellation: Cancellation, options: Work
 
 
 def answer(job: Job[Outcome], context: WorkerContext) -> Done | Failed:
-    """Run a job; every error becomes an answer."""
+    """Run a job; every error becomes an answer. Out of memory is tried once more, without the models of other jobs."""
     start = time.perf_counter()
-    try:
-        outcome = job.run(context)
-    except Exception as error:  # noqa: BLE001 - a worker outlives the errors of its jobs
-        return Failed(_portable(error, context.device))
+    context.memory.begin_job()
+    outcome = _attempt(job, context)
+    if isinstance(outcome, OutOfMemory) and not context.cancellation.is_set():
+        context.memory.make_room()  # the error is gone, and with its traceback all that the job had allocated
+        outcome = _attempt(job, context)
+    if isinstance(outcome, Exception):
+        return Failed(outcome)
     return Done(outcome, time.perf_counter() - start, context.model_bytes)
 
 
+def _attempt(job: Job[Outcome], context: WorkerContext) -> Outcome | Exception:
+    """A job's outcome, or its error as it can be told to the other process."""
+    try:
+        return job.run(context)
+    except Exception as error:  # noqa: BLE001 - a worker outlives the errors of its jobs
+        return _portable(error, context.device)
+
+
 def _portable(error: Exception, device: str) -> Exception:
-    """The error as it can be told to the other process."""
-    sentence = out_of_memory_sentence(error)
+    sentence = _out_of_memory(error)
     if sentence is not None:
         release_device_memory(device)
         return OutOfMemory(sentence)
     if isinstance(error, SegmentationError | PictureError | PoolError) and _survives_pickling(error):
-        return error
+        return error.with_traceback(None)
     return JobFailed(places(type(error), error.__traceback__))
+
+
+def _out_of_memory(error: BaseException | None) -> str | None:
+    """What to say when an error, or one that it came from, means that memory ran out (loaders reword errors)."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        sentence = out_of_memory_sentence(error)
+        if sentence is not None:
+            return sentence
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _survives_pickling(error: Exception) -> bool:
