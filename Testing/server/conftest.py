@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 from contract.server import ServerProcess, launch
+from orthanc import orthanc
 from store_databases import database, empty_database_url, empty_postgresql_url, postgresql, postgresql_database
 
 from imeasure_server.segmentation.engine import SegmentationEngine
 from imeasure_server.segmentation.engines import ENGINE_NAMES, create_engine
 
-STORE_FIXTURES = (database, empty_database_url, empty_postgresql_url, postgresql, postgresql_database)
+STORE_FIXTURES = (database, empty_database_url, empty_postgresql_url, orthanc, postgresql, postgresql_database)
 
 StartServer = Callable[..., ServerProcess]
 
