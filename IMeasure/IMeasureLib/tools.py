@@ -7,6 +7,7 @@ A tool knows neither views nor nodes. ``press``, ``move`` and ``release`` answer
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +22,20 @@ class Tool:
     Attributes:
         name: as in the contract: "TwoClick", "TrueClick", "MagicPen".
         hint: one sentence about what to do next.
+        noExcluding: why the tool cannot exclude, in a sentence; "" when it can.
+        viewAxes: axes of the volume (0, 1, 2 for i, j, k) across whose slices it draws; () for any view.
+        wrongView: what to tell in another view.
+        viewAxis: axis across which the view of the present step lies; None for one at an angle.
+        hasDots, isClosed: how the unfinished step is drawn: dots at its points; a line back to the first.
     """
 
     name = ""
+    noExcluding = ""
+    viewAxes: tuple[int, ...] = ()
+    wrongView = ""
+    viewAxis: int | None = None
+    hasDots = True
+    isClosed = False
 
     def __init__(self, geometry: VolumeGeometry) -> None:
         """Work on one volume; clicks outside its grid are not taken."""
@@ -43,13 +55,13 @@ class Tool:
         """Whether a step was begun and not finished."""
         return bool(self.preview)
 
-    def press(self, position: npt.ArrayLike, positive: bool = True) -> Step | None:
+    def press(self, position: npt.ArrayLike, positive: bool = True) -> Any:
         return None
 
-    def move(self, position: npt.ArrayLike) -> Step | None:
+    def move(self, position: npt.ArrayLike) -> Any:
         return None
 
-    def release(self, position: npt.ArrayLike) -> Step | None:
+    def release(self, position: npt.ArrayLike) -> Any:
         return None
 
     def cancel(self) -> None:
@@ -75,6 +87,7 @@ class TwoClickTool(Tool):
     """Two clicks on the ends of the longest diameter; a drag from one end to the other does the same."""
 
     name = "TwoClick"
+    noExcluding = "TwoClick does not exclude: use TrueClick for that."
     minimumDistance = 1.0
     """mm; a shorter pair is a double click, not a diameter."""
 
@@ -130,6 +143,10 @@ class MagicPenTool(Tool):
     """A stroke drawn with the button held, all on the slice where it began."""
 
     name = "MagicPen"
+    noExcluding = "MagicPen does not exclude: use TrueClick for that."
+    viewAxes = (2,)
+    wrongView = "MagicPen draws on the volume's own slices: use the axial view (Red, as a rule)."
+    hasDots = False
     minimumArea = 0.1
     """voxels; a stroke that encloses less is a line, as one drawn in a view across the slices is."""
 

@@ -9,13 +9,13 @@ import qt
 import slicer
 import vtk
 from SegmentEditorEffects import AbstractScriptedSegmentEditorEffect
-from SegmentEditorIMeasureLib.edit_queue import Edit, EditQueue
-from SegmentEditorIMeasureLib.escape_key import EscapeKey
 from SegmentEditorIMeasureLib.segment_changes import SegmentChanges
-from SegmentEditorIMeasureLib.slice_mouse import SliceMouseTool
 from SegmentEditorIMeasureLib.summary import findingText
 from slicer.i18n import tr as _
 
+from IMeasureLib.edit_queue import Edit, EditQueue
+from IMeasureLib.effect_mouse import SliceMouseTool
+from IMeasureLib.escape_key import EscapeKey
 from IMeasureLib.finding_nodes import readFinding, syncLines, syncSegmentation
 from IMeasureLib.findings import Finding
 from IMeasureLib.hotkeys import HOTKEYS
@@ -27,7 +27,8 @@ from IMeasureLib.segment_queue import EXPECTED_ERRORS, sentenceFor
 from IMeasureLib.shortcuts import Shortcuts
 from IMeasureLib.status_line import StatusLine
 from IMeasureLib.tool_bar import ToolBar
-from IMeasureLib.volume_access import BINARY_LABELMAP
+from IMeasureLib.tools import TOOLS
+from IMeasureLib.volume_access import BINARY_LABELMAP, geometryOf
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 MODULE_FOLDER = os.path.dirname(FOLDER)
@@ -213,7 +214,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         self._unobserve()
         self._observe()
         try:
-            self.mouse.start(self._toolName, self._volumeNode)
+            self.mouse.start(TOOLS[self._toolName](geometryOf(self._volumeNode)), self._volumeNode)
         except EXPECTED_ERRORS as error:
             self.mouse.stop()
             self.markups.clear()

@@ -7,7 +7,7 @@ from typing import Any, Callable
 import qt
 import slicer
 
-from IMeasureLib.hotkeys import CANCEL
+from .hotkeys import CANCEL
 
 
 class EscapeKey:

@@ -1,4 +1,4 @@
-"""Questions to the server from the effect: one at a time, in the order of the clicks; none blocks the GUI."""
+"""Questions to the server from an effect: one at a time, in the order of the clicks; none blocks the GUI."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any, Callable
 
 from slicer.i18n import tr as _
 
-from IMeasureLib.jobs import BackgroundJob
-from IMeasureLib.logic import IMeasureLogic, SegmentRequest
+from .jobs import BackgroundJob
 
-Edit = Callable[[], SegmentRequest]
+Edit = Callable[[], Any]
 """Puts a request together when its turn has come, so that it refines what the one before it made."""
 
 
@@ -18,6 +17,7 @@ class EditQueue:
     """Asks for one edit after the other.
 
     Args:
+        logic: has ``start(request, onResult, onFailure, onProgress) -> BackgroundJob``.
         onAnswer: called with each request and its answer, on the GUI thread; what it raises counts as a failure.
         onFailure: called with what went wrong. The edits that waited are dropped: they were meant for a mask that
             never came.
@@ -26,15 +26,15 @@ class EditQueue:
 
     def __init__(
         self,
-        logic: IMeasureLogic,
-        onAnswer: Callable[[SegmentRequest, Any], None],
+        logic: Any,
+        onAnswer: Callable[[Any, Any], None],
         onFailure: Callable[[Exception], None],
         onChanged: Callable[[str], None],
     ) -> None:
         self._logic = logic
         self._onAnswer, self._onFailure, self._onChanged = onAnswer, onFailure, onChanged
-        self._waiting: deque = deque()
-        self._job: BackgroundJob | None = None
+        self._waiting: deque[Edit] = deque()
+        self._job: BackgroundJob[Any] | None = None
 
     @property
     def isBusy(self) -> bool:
@@ -74,7 +74,7 @@ class EditQueue:
             return
         self._tell()
 
-    def _answered(self, request: SegmentRequest, answer: Any) -> None:
+    def _answered(self, request: Any, answer: Any) -> None:
         self._job = None
         try:
             self._onAnswer(request, answer)

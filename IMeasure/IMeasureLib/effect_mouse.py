@@ -1,4 +1,7 @@
-"""The mouse of the effect: events of slice views go in, finished prompt steps come out; the rest stays Slicer's."""
+"""The mouse of an effect of the Segment Editor: events of slice views go in, what tools finish comes out.
+
+The rest of the mouse stays Slicer's.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from IMeasureLib.prompts import Step
-from IMeasureLib.slice_preview import SlicePreview
-from IMeasureLib.tool_session import AXIAL_COSINE
-from IMeasureLib.tools import TOOLS, MagicPenTool, Tool, TrueClickTool
-from IMeasureLib.volume_access import geometryOf, localToWorld, worldToLocal
+from .slice_preview import SlicePreview
+from .tools import Tool
+from .volume_access import localToWorld, worldToLocal
+
+AXIS_COSINE = 0.999
+"""A view whose normal is closer than this to an axis of the volume shows its slices across it (2.5 degrees)."""
 
 DRAG_PIXELS = 4
 """A right button released further away than this was a drag (zoom), not a click."""
@@ -24,13 +28,13 @@ RasOf = Callable[[tuple[int, int], Any], Any]
 class SliceMouseTool:
     """One tool at work on one volume, in all slice views.
 
-    The left button is the tool's (with Ctrl it excludes); a right *click* excludes with TrueClick, while a right drag
-    still zooms. Shift and Alt, the wheel and the middle button keep their meaning.
+    The left button is the tool's (with Ctrl it excludes); a right *click* excludes with tools that can, while a right
+    drag still zooms. Shift and Alt, the wheel and the middle button keep their meaning.
 
     Args:
         rasOf: ((x, y) event position, view widget) → world RAS, as the effect API gives it.
         mayBegin: asked at each press; False ignores it.
-        onStep: called with a finished step, local RAS mm of the volume.
+        onStep: called with what the tool finished, local RAS mm of the volume.
         onProgress: called when a step was begun, went on or was forgotten.
         onRefused: called with a sentence when a press is not taken.
     """
@@ -39,7 +43,7 @@ class SliceMouseTool:
         self,
         rasOf: RasOf,
         mayBegin: Callable[[], bool],
-        onStep: Callable[[Step], None],
+        onStep: Callable[[Any], None],
         onProgress: Callable[[], None],
         onRefused: Callable[[str], None],
     ) -> None:
@@ -57,19 +61,20 @@ class SliceMouseTool:
         return self._tool
 
     @property
+    def _active(self) -> Tool:
+        """The tool at work; asked for only while there is one."""
+        assert self._tool is not None, "no tool is at work"
+        return self._tool
+
+    @property
     def isBusy(self) -> bool:
         """Whether a step was begun and not finished."""
         return self._tool is not None and self._tool.isBusy
 
-    def start(self, toolName: str, volumeNode: Any) -> None:
-        """Put a tool to work.
-
-        Raises:
-            VolumeError, GeometryError: the volume cannot be used.
-        """
+    def start(self, tool: Tool, volumeNode: Any) -> None:
+        """Put a tool to work on the volume that it was made for."""
         self.stop()
-        self._tool = TOOLS[toolName](geometryOf(volumeNode))
-        self._volumeNode = volumeNode
+        self._tool, self._volumeNode = tool, volumeNode
 
     def stop(self) -> None:
         """Forget the tool and what was begun with it."""
@@ -125,11 +130,12 @@ class SliceMouseTool:
         if refusal:
             self._onRefused(refusal)
         elif self._mayBegin():
-            self._feed(self._tool.press(local, not exclude), viewWidget)
+            self._active.viewAxis = self.axisOf(viewWidget)
+            self._feed(self._active.press(local, not exclude), viewWidget)
 
     def _move(self, interactor: Any, viewWidget: Any) -> bool:
         if self.isBusy:
-            self._feed(self._tool.move(self._local(interactor, viewWidget)), viewWidget, isMove=True)
+            self._feed(self._active.move(self._local(interactor, viewWidget)), viewWidget, isMove=True)
         # Not used up without a button: the data probe, the crosshair and the markers go on working.
         return self._isLeftDown
 
@@ -138,12 +144,12 @@ class SliceMouseTool:
             return False
         self._isLeftDown = False
         if self.isBusy:
-            self._feed(self._tool.release(self._local(interactor, viewWidget)), viewWidget)
+            self._feed(self._active.release(self._local(interactor, viewWidget)), viewWidget)
         return True
 
     def _rightRelease(self, interactor: Any, viewWidget: Any) -> None:
         pressed, self._rightPress = self._rightPress, None
-        if pressed is None or not isinstance(self._tool, TrueClickTool):
+        if pressed is None or self._active.noExcluding:
             return
         if np.abs(np.subtract(pressed, interactor.GetEventPosition())).max() > DRAG_PIXELS:
             return
@@ -153,32 +159,33 @@ class SliceMouseTool:
 
     def _refusal(self, local: np.ndarray, exclude: bool, viewWidget: Any) -> str:
         """Why a press there is not taken, "" when it is."""
-        tool = self._tool
+        tool = self._active
         if not tool.geometry.contains(local):
             return _("That is outside the volume {name}.").format(name=self._volumeNode.GetName())
-        if exclude and not isinstance(tool, TrueClickTool):
-            return _("{tool} does not exclude: use TrueClick for that.").format(tool=tool.name)
-        if isinstance(tool, MagicPenTool) and not self._showsSlices(viewWidget):
-            return _("MagicPen draws on the volume's own slices: use the axial view (Red, as a rule).")
+        if exclude and tool.noExcluding:
+            return tool.noExcluding
+        if tool.viewAxes and self.axisOf(viewWidget) not in tool.viewAxes:
+            return tool.wrongView
         return ""
 
-    def _showsSlices(self, viewWidget: Any) -> bool:
-        """Whether a view lies in the plane of the volume's slices."""
+    def axisOf(self, viewWidget: Any) -> int | None:
+        """The axis of the volume (0, 1, 2) across which a view's slices lie; None for a view at an angle to all."""
         sliceToRas = slicer.util.arrayFromVTKMatrix(viewWidget.mrmlSliceNode().GetSliceToRAS())
         ends = worldToLocal(self._volumeNode, [sliceToRas[:3, 3], sliceToRas[:3, 3] + sliceToRas[:3, 2]])
         normal = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
-        return abs(float(normal @ self._tool.geometry.directions[:, 2])) > AXIAL_COSINE
+        cosines = np.abs(normal @ self._active.geometry.directions)
+        return int(cosines.argmax()) if cosines.max() > AXIS_COSINE else None
 
-    def _feed(self, step: Step | None, viewWidget: Any, isMove: bool = False) -> None:
+    def _feed(self, step: Any, viewWidget: Any, isMove: bool = False) -> None:
         """Draw what the tool has begun, and pass on what it has finished."""
-        points = self._tool.preview
+        points = self._active.preview
         key = viewWidget.mrmlSliceNode().GetID()
         if points and key not in self._previews:
             self._previews[key] = SlicePreview(viewWidget)
         for name, preview in self._previews.items():
             shown = points if name == key else ()
             world = localToWorld(self._volumeNode, shown) if shown else np.zeros((0, 3))
-            preview.show(world, dots=not isinstance(self._tool, MagicPenTool))
+            preview.show(world, dots=self._active.hasDots, closed=self._active.isClosed)
         if step is not None:
             self._onStep(step)
         elif not isMove:
