@@ -1,0 +1,166 @@
+"""DICOM images as one volume: which files belong together, and their voxels in Hounsfield units or as stored."""
+
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.pixels.processing import apply_modality_lut
+
+from imeasure_server.imaging.decoded_image import HEADERS, VOXELS, DecodedImage, check_voxels
+from imeasure_server.imaging.dicom_file import UNREADABLE, DicomFile, Source, parse_dicom
+from imeasure_server.imaging.dicom_frames import Frame, frames_of
+from imeasure_server.imaging.dicom_grid import Stack, parallel_stacks, stack_up
+from imeasure_server.imaging.dicom_pixels import PixelReader
+from imeasure_server.imaging.image_error import ImageError, damaged
+
+_NOT_IMAGES = ("SEG", "PR", "SR", "KO", "REG", "RTSTRUCT", "RTPLAN")
+_LOW, _HIGH = -(1 << 15), (1 << 15) - 1
+
+
+class _DoesNotFit(Exception):
+    """A value is no 16-bit integer."""
+
+
+def decode_dicom(sources: Iterable[Source], folder: Path, what: str, series_uid: str = "") -> DecodedImage:
+    """Decode a series into ``folder``: its voxels, and the headers of its files.
+
+    Of several series the one with the most voxels is taken, of one series the largest stack of parallel slices of one
+    size. Files that are no DICOM images are passed by; a file that is there twice counts once. Values are int16 where
+    these hold them exactly, else float32. ``MONOCHROME1`` is turned around (bright stays dense), except in CT.
+
+    Args:
+        sources: the files, in any order.
+        what: they come from, to begin sentences with: "The ZIP archive".
+        series_uid: SeriesInstanceUID of the series to take; "" for the largest.
+
+    Raises:
+        ImageError: no such series, damaged, or no single regular grid (see `dicom_grid.stack_up`).
+    """
+    files = _image_files(sources, what, series_uid)
+    try:
+        stack = stack_up(_largest_stack(files))
+        check_voxels(stack.geometry.shape)
+        _write_voxels(folder, stack)
+    except ImageError:
+        raise
+    except UNREADABLE as error:
+        raise damaged(what) from error
+    return DecodedImage(stack.geometry, "dicom", stack.flipped, True, stack.frames[0].file.series_uid)
+
+
+def _image_files(sources: Iterable[Source], what: str, series_uid: str) -> list[DicomFile]:
+    """The files that hold images, of the series asked for; each instance once."""
+    found: dict[str, DicomFile] = {}
+    segmentations = 0
+    for source in sources:
+        file = parse_dicom(source)
+        if file is None:
+            continue
+        if file.dataset.get("Modality") in _NOT_IMAGES or file.dataset.get("BitsAllocated") == 1:
+            segmentations += 1
+        elif _has_size(file):
+            found.setdefault(file.instance_uid or source.name, file)
+    if not found:
+        kind = "a DICOM segmentation or other derived objects but no image" if segmentations else "no DICOM image"
+        raise ImageError(f"{what} holds {kind}: send a series of DICOM images.")
+    files = [file for file in found.values() if series_uid in ("", file.series_uid)]
+    if not files:
+        raise ImageError(f"{what} holds no image of the series {series_uid}.")
+    return files
+
+
+def _has_size(file: DicomFile) -> bool:
+    try:
+        return int(file.dataset.Rows) > 0 and int(file.dataset.Columns) > 0 and file.frames > 0
+    except UNREADABLE:
+        return False
+
+
+def _largest_stack(files: Sequence[DicomFile]) -> list[Frame]:
+    series: dict[str, list[Frame]] = {}
+    for file in files:
+        series.setdefault(file.series_uid, []).extend(frames_of(file))
+    of_one = max(series.values(), key=_voxels)
+    return max(parallel_stacks(of_one), key=_voxels)
+
+
+def _voxels(frames: Sequence[Frame]) -> int:
+    return sum(int(frame.file.dataset.Rows) * int(frame.file.dataset.Columns) for frame in frames)
+
+
+def _write_voxels(folder: Path, stack: Stack) -> None:
+    """Straight into the file that workers map: no copy of the whole volume is made."""
+    if all(_is_integral(frame) for frame in stack.frames):
+        try:
+            _write_as(folder, stack, np.dtype(np.int16))
+            return
+        except _DoesNotFit:
+            pass
+    _write_as(folder, stack, np.dtype(np.float32))
+
+
+def _is_integral(frame: Frame) -> bool:
+    return frame.slope.is_integer() and frame.intercept.is_integer()
+
+
+def _write_as(folder: Path, stack: Stack, dtype: np.dtype[Any]) -> None:
+    (folder / HEADERS).mkdir(exist_ok=True)
+    voxels = np.lib.format.open_memmap(
+        folder / VOXELS, mode="w+", dtype=dtype, shape=stack.geometry.shape, fortran_order=True
+    )
+    reader = PixelReader()
+    written: set[int] = set()
+    for index, frame in enumerate(stack.frames):
+        content = reader.content(frame.file)
+        if id(frame.file) not in written:
+            (folder / HEADERS / f"{len(written):05d}.dcm").write_bytes(frame.file.header(content))
+            written.add(id(frame.file))
+        _put(reader.frame(frame.file, frame.index), frame, voxels.T[index])
+
+
+def _put(stored: NDArray[Any], frame: Frame, out: NDArray[Any]) -> None:
+    """Rescale (rows, columns) stored values into ``out``.
+
+    Raises:
+        _DoesNotFit: ``out`` is int16 and cannot hold them.
+    """
+    dataset = frame.file.dataset
+    slope, intercept = frame.slope, frame.intercept
+    if "ModalityLUTSequence" in dataset:
+        stored, slope, intercept = np.asarray(apply_modality_lut(stored, dataset)), 1.0, 0.0
+    if dataset.get("PhotometricInterpretation") == "MONOCHROME1" and dataset.get("Modality") != "CT":
+        slope, intercept = -slope, intercept + slope * _low_plus_high(stored, frame)
+    if out.dtype == np.float32:
+        np.multiply(stored, np.float32(slope), out=out, casting="unsafe")
+        out += np.float32(intercept)
+        return
+    if stored.dtype.kind not in "iu":
+        raise _DoesNotFit
+    ends = [int(value) * int(slope) + int(intercept) for value in (stored.min(), stored.max())]
+    if min(ends) < _LOW or max(ends) > _HIGH:
+        raise _DoesNotFit
+    # The results fit, so arithmetic modulo 2^16 is exact: no wider copy of the slice is needed.
+    narrow = stored.view(np.int16) if stored.dtype.itemsize == 2 else stored.astype(np.int16)
+    if slope != 1:
+        narrow = narrow * _modulo(slope)
+    np.add(narrow, _modulo(intercept), out=out)
+
+
+def _modulo(number: float) -> np.int16:
+    return np.int16((int(number) + (1 << 15)) % (1 << 16) - (1 << 15))
+
+
+def _low_plus_high(stored: NDArray[Any], frame: Frame) -> float:
+    """The lowest plus the highest value that pixels can have: a value and its mirror image add up to it."""
+    if stored.dtype.kind == "f":
+        return float(stored.min() + stored.max())
+    if stored.dtype.kind == "i":
+        return -1.0
+    bits = int(frame.file.dataset.get("BitsStored") or 8 * stored.dtype.itemsize)
+    return float((1 << bits) - 1)
