@@ -17,6 +17,7 @@ def multipart_reply(
     content_type: str = "application/octet-stream",
     part_name: str = "image",
     headers: Mapping[str, str] | None = None,
+    params_name: str = "params",
 ) -> Response:
     """``params`` (JSON, no file name) and then one file, in ``multipart/form-data`` with a ``Content-Length``.
 
@@ -29,6 +30,7 @@ def multipart_reply(
         filename: plain ASCII; its extension tells clients the format.
         part_name: of the file's part.
         headers: more headers of the answer.
+        params_name: of the JSON's part.
     """
     text = json.dumps(params, allow_nan=False).encode()
     boundary = secrets.token_hex(16).encode()
@@ -37,7 +39,7 @@ def multipart_reply(
     body = b"\r\n".join(
         (
             b"--" + boundary,
-            b'Content-Disposition: form-data; name="params"',
+            f'Content-Disposition: form-data; name="{params_name}"'.encode("ascii"),
             b"Content-Type: application/json",
             b"",
             text,
