@@ -1,0 +1,31 @@
+"""What is told of the embedded models. Imported where HTTP is answered: nothing here computes."""
+
+from __future__ import annotations
+
+from imeasure_server.models.description import ModelDescription, ModelType
+
+DESCRIPTIONS: tuple[ModelDescription, ...] = (
+    ModelDescription(
+        "deepgrow_3d",
+        ModelType.DEEPGROW,
+        "Grows a 3D object from clicks on it and beside it. Best for lesions on CT.",
+        {"object": 1},
+        deepgrow="3d",
+    ),
+    ModelDescription(
+        "dextr3d",
+        ModelType.ANNOTATION,
+        "Segments a 3D object from six or more points on its boundary: left, right, front, back, top and bottom.",
+        {"object": 1},
+        padding=20.0,
+        roi=(128, 128, 128),
+    ),
+    ModelDescription(
+        "segmentation",
+        ModelType.SEGMENTATION,
+        "Segments a 3D object from points, boxes, scribbles and lassos, on it and beside it.",
+        {"object": 1},
+        interactive=True,
+        config={"largest_cc": False},
+    ),
+)
