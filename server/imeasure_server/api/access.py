@@ -10,6 +10,7 @@ from fastapi.security import APIKeyHeader
 
 from imeasure_server.api.radanalyzer.errors import InvalidApiKey
 from imeasure_server.api.resources import settings_of, store_of
+from imeasure_server.authentication import key_hash
 from imeasure_server.errors import Unauthorized
 from imeasure_server.store.keys import KeyInfo
 
@@ -33,6 +34,12 @@ def bearer_token(request: Request) -> str | None:
     """What follows ``Authorization: Bearer``, or None."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def session_owner(request: Request) -> bytes | None:
+    """Whose images the request may use: SHA-256 of its key, or None where the server asks for none."""
+    key = request.headers.get("x-api-key") or bearer_token(request)
+    return key_hash(key) if key and settings_of(request).asks_for_key else None
 
 
 async def require_customer(request: Request, key: Annotated[str | None, Security(_header)]) -> KeyInfo:
