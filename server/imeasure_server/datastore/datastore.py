@@ -23,7 +23,9 @@ from imeasure_server.datastore.names import (
     split_name,
 )
 from imeasure_server.datastore.scanning import LABELS_FOLDER, Scanner, StudyImage
+from imeasure_server.imaging.image_error import ImageError
 from imeasure_server.imaging.label_files import encode_label
+from imeasure_server.imaging.nifti import NiftiError, write_nifti
 from imeasure_server.imaging.volume import Geometry
 
 if TYPE_CHECKING:
@@ -135,7 +137,10 @@ class Datastore:
             return image.files[0]
         volume = self.load(image_id).volume.open()
         path = folder / image.filename
-        path.write_bytes(encode_label(volume.array, volume.geometry, image.extension))
+        try:
+            write_nifti(path, volume.array, volume.geometry)
+        except NiftiError as error:
+            raise ImageError(str(error)) from error
         return path
 
     def add_image(self, source: Path, name: str, digest: str, image_id: str | None, info: Mapping[str, Any]) -> str:
