@@ -118,7 +118,7 @@ class HttpClient:
             path: below the address, with its leading slash.
             cancel: when set, the connection is closed and Cancelled raised.
             progress: takes a line when the server is busy.
-            arguments: ``files``, ``json``, ``params``, ... of requests; must be repeatable (bytes, no open files).
+            arguments: ``files``, ``json``, ``headers``, ... of requests; must be repeatable (bytes, no open files).
 
         Raises:
             ServerError: anything else came, or nothing.
@@ -161,7 +161,8 @@ class HttpClient:
             session.trust_env = not isLoopback(
                 self.address
             )  # a hospital's proxy has no part in this machine's own traffic
-            headers = {"Accept": "application/json"}
+            options = dict(arguments)
+            headers = {"Accept": "application/json", **options.pop("headers", {})}
             if self._apiKey:
                 headers["x-api-key"] = self._apiKey
             try:
@@ -171,7 +172,7 @@ class HttpClient:
                     headers=headers,
                     timeout=self._timeouts,
                     allow_redirects=False,
-                    **arguments,
+                    **options,
                 )
             except (requests.RequestException, UnicodeError, OSError) as error:
                 if cancel is not None and cancel.is_set():

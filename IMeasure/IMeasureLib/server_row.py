@@ -112,11 +112,15 @@ class ServerRow:
         address, key = self._settings.serverURL, self._settings.apiKey
         self._job = BackgroundJob(
             lambda cancel, progress: self._makeClient(address, key).check(cancel),
-            lambda _answer: self._checked(address, ""),
+            lambda answer: self._answered(address, answer),
             lambda error: self._checked(address, self._sentence(error), getattr(error, "status", None)),
             timerFactory=qtTimer,
         ).start()
         self._show()
+
+    def _answered(self, address: str, answer: Any) -> None:
+        """The server is there; ``answer`` is what ``check`` of the client gave."""
+        self._checked(address, "")
 
     def _checked(self, address: str, trouble: str, status: int | None = None) -> None:
         self._job = None
@@ -186,7 +190,7 @@ class ServerRow:
     def _show(self) -> None:
         color, text = self._words()
         ui = self._ui
-        ui.serverLight.setPixmap(_light(color))
+        ui.serverLight.setPixmap(light(color))
         ui.serverLabel.text = text
         for widget in (ui.serverLight, ui.serverLabel):
             widget.toolTip = self._trouble or text
@@ -216,10 +220,13 @@ class ServerRow:
             return RED, _("No server at {address}").format(address=address)
         if not self.hasConsent:
             return AMBER, _("Send images to {host}?").format(host=hostOf(self._settings.serverURL))
-        return GREEN, _("Connected to {address}").format(address=address)
+        return GREEN, self._connectedText(address)
+
+    def _connectedText(self, address: str) -> str:
+        return _("Connected to {address}").format(address=address)
 
 
-def _light(color: str) -> Any:
+def light(color: str) -> Any:
     """A round light of that colour."""
     pixmap = qt.QPixmap(LIGHT_SIZE, LIGHT_SIZE)
     pixmap.fill(qt.QColor(0, 0, 0, 0))

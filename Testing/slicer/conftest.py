@@ -31,6 +31,7 @@ for folder in (
     REPOSITORY / "server",
     REPOSITORY / "IMeasure",
     REPOSITORY / "VHSAnalyzer",
+    REPOSITORY / "AIAAClient",
     Path(__file__).resolve().parent,
 ):
     if str(folder) not in sys.path:
