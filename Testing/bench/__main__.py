@@ -10,12 +10,18 @@ import json
 import os
 from pathlib import Path
 
-from bench import latency, measurement, vhs_latency
+from bench import latency, measurement, monailabel_comparison, vhs_latency
 from bench.accuracy_report import short_page
 from bench.comparison import compare
 from bench.store import write_whole
 
-BENCHES = ("latency", "measurement", "vhs", "accuracy")
+BENCHES = ("latency", "measurement", "vhs", "monailabel", "accuracy")
+MODULES = {
+    "latency": latency,
+    "measurement": measurement,
+    "vhs": vhs_latency,
+    "monailabel": monailabel_comparison,
+}
 METHODS = ("network", "classical engine", "sphere", "ConfidenceConnected")
 SETS = ("sts", "nodules", "phantoms")
 CASES = 4  # of each set; all of them: make bench-accuracy
@@ -32,7 +38,7 @@ def main() -> None:
         if name == "accuracy":
             pages.append(accuracy(options.output))
         else:
-            bench = {"latency": latency, "measurement": measurement, "vhs": vhs_latency}[name]
+            bench = MODULES[name]
             pages.append(bench.markdown(bench.run(options.output / f"{name}.json")))
     (options.output / "bench.md").write_text("\n\n".join(pages) + "\n", encoding="utf-8")
     print(f"In {options.output}/: bench.md and a JSON file for each bench.")

@@ -15,7 +15,7 @@ from imeasure_server.api.access import require_key
 from imeasure_server.api.errors import add_error_handlers
 from imeasure_server.api.middleware import RequestRecord
 from imeasure_server.api.radanalyzer.router import mount_v3
-from imeasure_server.api.resources import Store
+from imeasure_server.api.resources import Images, Store
 from imeasure_server.metrics import ServerMetrics
 from imeasure_server.models.pool import InferencePool
 from imeasure_server.settings import ServerSettings
@@ -34,13 +34,16 @@ def create_app(settings: ServerSettings, pool: InferencePool | None = None) -> F
     store = Store.of(settings)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         workers.start()
         await asyncio.to_thread(store.open)
+        images = await asyncio.to_thread(Images.open, settings, store.database, workers)
+        app.state.images = images
         await asyncio.to_thread(workers.wait_until_ready)
         try:
             yield
         finally:
+            await asyncio.to_thread(images.close)
             if pool is None:
                 await asyncio.to_thread(workers.close)
             await asyncio.to_thread(store.database.close)

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-MODULE_FOLDERS = ("IMeasure", "IMeasure/SegmentEditorIMeasure", "VHSAnalyzer")
+MODULE_FOLDERS = ("IMeasure", "IMeasure/SegmentEditorIMeasure", "VHSAnalyzer", "AIAAClient")
 HEALTHY_WITHIN_SECONDS = 90
 SERVER_KEY = "key-of-the-slicer-tests"
 """As in ``Testing/slicer/conftest.py``."""
@@ -75,7 +75,14 @@ def running_server(log_path: Path) -> Iterator[str]:
             shutil.rmtree(workspace, ignore_errors=True)
 
 
-def run_slicer(slicer: Path, url: str, output: Path, module_paths: list[Path], pytest_arguments: list[str]) -> int:
+def run_slicer(
+    slicer: Path,
+    url: str,
+    output: Path,
+    module_paths: list[Path],
+    pytest_arguments: list[str],
+    plugin: tuple[Path, Path] | None,
+) -> int:
     """Start Slicer with the modules and let it run pytest; returns the exit code."""
     environment = dict(os.environ)
     environment["IMEASURE_SERVER_URL"] = url
@@ -89,12 +96,28 @@ def run_slicer(slicer: Path, url: str, output: Path, module_paths: list[Path], p
     binds.append(environment.get("SLICER_BIND", ""))
     environment["SLICER_BIND"] = ":".join(bind for bind in binds if bind)
     environment.setdefault("SLICER_SCREEN", "1680x1120x24")
+    if plugin is not None:  # MONAI Label's own, beside ours: test_monailabel_plugin.py drives it
+        module, packages = plugin
+        module_paths = [*module_paths, module]
+        environment["SLICER_BIND"] += f":{module}"
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(packages), environment.get("PYTHONPATH", ""))))
     command = [str(slicer), "--no-splash", "--disable-settings", "--additional-module-paths"]
     command += [str(path) for path in module_paths]
     command += ["--python-script", str(Path(__file__).with_name("run_in_slicer.py"))]
     # Slicer modules may write into the current folder: give them one of their own.
     with tempfile.TemporaryDirectory(prefix="imeasure-slicer-") as scratch:
         return subprocess.call(command, env=environment, cwd=scratch)
+
+
+def plugin_for(pytest_arguments: list[str]) -> tuple[Path, Path] | None:
+    """MONAI Label's Slicer plugin and the packages that it needs, unless other files than its test are to be run."""
+    files = [argument for argument in pytest_arguments if ".py" in argument]
+    if files and not any("monailabel_plugin" in file for file in files):
+        return None
+    sys.path.insert(0, str(REPOSITORY / "Testing"))
+    from monailabel_peer.plugin import plugin_folders
+
+    return plugin_folders()
 
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
@@ -135,7 +158,7 @@ def main() -> int:
     folders = [folder.resolve() for folder in folders]
     with contextlib.ExitStack() as stack:
         url = options.server_url or stack.enter_context(running_server(output / "server.log"))
-        code = run_slicer(options.slicer, url, output, folders, pytest_arguments)
+        code = run_slicer(options.slicer, url, output, folders, pytest_arguments, plugin_for(pytest_arguments))
     if not report.is_file():
         print(f"Slicer ended (exit code {code}) before the tests were done.", file=sys.stderr)
         return code or 1

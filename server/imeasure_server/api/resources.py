@@ -18,7 +18,7 @@ from imeasure_server.store.pop_sessions import PopSessions
 from imeasure_server.store.usage import Usage
 
 if TYPE_CHECKING:
-    from imeasure_server.datastore.datastore import Datastore
+    from imeasure_server.datastore import Datastore
     from imeasure_server.imaging.image_cache import ImageCache
     from imeasure_server.models.registry import ModelRegistry
     from imeasure_server.store.image_sessions import ImageSessions
@@ -56,6 +56,35 @@ class Store:
         self.customers.open()
 
 
+@dataclass(frozen=True)
+class Images:
+    """What the AIAA and MONAI Label protocols work on. Everything in it blocks but the models' ``put`` and its like."""
+
+    cache: ImageCache
+    models: ModelRegistry
+    sessions: ImageSessions
+    datastore: Datastore
+
+    @classmethod
+    def open(cls, settings: ServerSettings, database: Database, pool: InferencePool) -> Images:
+        """Look at the folders of the workspace, and tidy up what a process left that died."""
+        from imeasure_server.datastore import Datastore
+        from imeasure_server.imaging.image_cache import ImageCache
+        from imeasure_server.models.registry import ModelRegistry
+        from imeasure_server.store.image_sessions import ImageSessions
+
+        cache = ImageCache(settings.images_folder, settings.image_cache_bytes)
+        models = ModelRegistry(settings.models_folder, pool, settings.auto_reload)
+        sessions = ImageSessions(database, settings.sessions_folder, settings.session_expiry_seconds)
+        models.open()
+        sessions.sweep()
+        return cls(cache, models, sessions, Datastore(settings.studies_folder, cache))
+
+    def close(self) -> None:
+        """Stop looking at the folders."""
+        self.models.close()
+
+
 def settings_of(request: Request) -> ServerSettings:
     """How the server was set up."""
     settings: ServerSettings = request.app.state.settings
@@ -80,25 +109,26 @@ def store_of(request: Request) -> Store:
     return store
 
 
+def _images(request: Request) -> Images:
+    images: Images = request.app.state.images
+    return images
+
+
 def images_of(request: Request) -> ImageCache:
     """Decoded images on disk. Blocks."""
-    images: ImageCache = request.app.state.images
-    return images
+    return _images(request).cache
 
 
 def models_of(request: Request) -> ModelRegistry:
     """The models that can be asked for by name."""
-    models: ModelRegistry = request.app.state.models
-    return models
+    return _images(request).models
 
 
 def image_sessions_of(request: Request) -> ImageSessions:
     """Images that clients uploaded once for several requests. Blocks."""
-    sessions: ImageSessions = request.app.state.image_sessions
-    return sessions
+    return _images(request).sessions
 
 
 def datastore_of(request: Request) -> Datastore:
     """The images that MONAI Label clients are offered. Blocks."""
-    datastore: Datastore = request.app.state.datastore
-    return datastore
+    return _images(request).datastore

@@ -1,0 +1,236 @@
+"""How fast and how large: this server beside the real MONAI Label 0.8.5, same volume, same trivial model.
+
+PYTHONPATH=Testing:server .venv/bin/python -m bench.monailabel_comparison [FILE.json]
+
+Then what the MONAI Label contract reports of an A10: ``init`` and one point, on 512×512×43, on this machine.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nibabel
+import numpy as np
+import psutil
+from contract.server import ServerProcess, launch
+from monailabel_peer.peer import launch_monailabel
+from monailabel_peer.threshold import CONFIG, save_threshold
+
+from imeasure_server.imaging.volume import Geometry, Volume
+from phantoms.dicom_series import series_zip
+
+SHAPE = (512, 512, 43)
+SPACING = (0.78, 0.78, 5.0)
+REPEATS = 7
+POINT = [300, 256, 21]
+SAMPLE_SECONDS = 0.02
+MODEL = "threshold"
+
+Figures = dict[str, Any]
+
+
+def run(output: Path | None = None) -> Figures:
+    """Measure, print Markdown, and write JSON when asked.
+
+    Returns:
+        ``machine``; for each server and kind of upload ``first`` and ``repeated`` (medians in ms) and ``peak`` (MiB,
+        all its processes); ``contract``: ms of ``init`` and one point, first and repeated.
+    """
+    volume = phantom()
+    figures: Figures = {"machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores", "uploads": {}}
+    with tempfile.TemporaryDirectory() as folder:
+        ours, theirs = Path(folder, "ours"), Path(folder, "theirs")
+        ours.mkdir()
+        theirs.mkdir()
+        with stopped(launch(ours)) as server:
+            add_model(server.url, ours)
+            figures["uploads"]["imeasure"] = uploads(server, volume)
+        with stopped(launch_monailabel(theirs)) as server:
+            figures["uploads"]["monailabel"] = uploads(server, volume)
+        fresh = Path(folder, "fresh")
+        fresh.mkdir()
+        with stopped(launch(fresh)) as server:
+            figures["contract"] = contract(server, volume)
+    if output is not None:
+        output.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    print(markdown(figures))
+    return figures
+
+
+def markdown(figures: Figures) -> str:
+    """The figures as two tables with the goals."""
+    ours, theirs = figures["uploads"]["imeasure"], figures["uploads"]["monailabel"]
+    lines = [
+        f"## Beside MONAI Label 0.8.5 ({figures['machine']})",
+        "",
+        f"`POST /infer/{MODEL}` of {'×'.join(map(str, SHAPE))} voxels with the same TorchScript model; medians of "
+        f"{REPEATS} requests in ms, memory of all its processes (PSS) in MiB at most.",
+        "",
+        "| upload | | IMeasure | MONAI Label | ratio | goal |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    for kind in ours:
+        if kind == "peak":
+            continue
+        for which, goal in (("first", 2), ("repeated", 3)):
+            mine, other = ours[kind][which], theirs[kind][which]
+            lines.append(f"| {kind} | {which} | {mine:.0f} | {other:.0f} | {other / mine:.1f} × | {goal} × |")
+    share = ours["peak"] / theirs["peak"]
+    lines += [
+        f"| memory | | {ours['peak']:.0f} | {theirs['peak']:.0f} | {share:.2f} | 0.50 |",
+        "",
+        f"`POST /infer/segmentation` with a DICOM zip of {'×'.join(map(str, SHAPE))}, ms:",
+        "",
+        "| | first | again (median) | contract, on an A10 |",
+        "|---|---:|---:|---:|",
+    ]
+    for name, goal in (("init", 180), ("one point", 580)):
+        row = figures["contract"][name]
+        lines.append(f"| {name} | {row['first']:.0f} | {row['repeated']:.0f} | {goal} |")
+    return "\n".join(lines)
+
+
+def phantom() -> Volume:
+    """A body with an organ and a bone, in HU with noise, so that files compress as CT does."""
+    rng = np.random.default_rng(0)
+    x, y, z = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+    array = np.full(SHAPE, -1000.0, np.float32)
+    array[np.broadcast_to(((x - 256) / 190) ** 2 + ((y - 256) / 140) ** 2 < 1, SHAPE)] = 40
+    array[((x - 300) / 40) ** 2 + ((y - 256) / 35) ** 2 + ((z - 21) / 9) ** 2 < 1] = 130
+    array[np.broadcast_to(((x - 256) / 22) ** 2 + ((y - 350) / 22) ** 2 < 1, SHAPE)] = 500
+    array += rng.normal(0, 12, SHAPE)
+    geometry = Geometry.from_axes((-200.0, -200.0, -100.0), SPACING, np.eye(3), SHAPE)
+    return Volume(array.round().astype(np.int16), geometry)
+
+
+def add_model(url: str, folder: Path) -> None:
+    """Give our server the model that the app of MONAI Label has."""
+    model = folder / "threshold.ts"
+    save_threshold(model)
+    files = {
+        "config": ("config_aiaa.json", json.dumps(CONFIG), "application/json"),
+        "data": (model.name, model.read_bytes(), "application/octet-stream"),
+    }
+    httpx.put(f"{url}/admin/model/{MODEL}", files=files, timeout=120, trust_env=False).raise_for_status()
+
+
+def uploads(server: ServerProcess, volume: Volume) -> Figures:
+    """First and repeated uploads of NIfTI, plain and compressed; every first one has other bytes."""
+    figures: Figures = {}
+    expected = int((volume.array > 100).sum())
+    with Peak(server.process.pid) as peak, httpx.Client(base_url=server.url, trust_env=False, timeout=300) as client:
+        infer(client, "warm-up.nii", nifti(volume, 0, ".nii"), 0)  # the model is loaded, imports are done
+        for extension in (".nii", ".nii.gz"):
+            first = []
+            for number in range(REPEATS):
+                content = nifti(volume, number + 1, extension)
+                first.append(infer(client, f"a{extension}", content, expected))
+            repeated = [infer(client, f"a{extension}", content, expected) for _ in range(REPEATS)]
+            figures[extension] = {"first": statistics.median(first), "repeated": statistics.median(repeated)}
+    figures["peak"] = peak.mebibytes
+    return figures
+
+
+def nifti(volume: Volume, number: int, extension: str) -> bytes:
+    """A NIfTI file; ``number`` makes its bytes differ from others' and changes no voxel."""
+    image = nibabel.Nifti1Image(volume.array, volume.geometry.ras_affine)
+    image.header["descrip"] = f"number {number}".encode()
+    content = io.BytesIO()
+    image.to_stream(content)
+    if extension == ".nii":
+        return content.getvalue()
+    return gzip.compress(content.getvalue(), 6, mtime=0)
+
+
+def infer(client: httpx.Client, name: str, content: bytes, expected: int) -> float:
+    """Milliseconds of one request; its answer is checked afterwards (0: it is not)."""
+    start = time.perf_counter()
+    answer = client.post(
+        f"/infer/{MODEL}",
+        params={"output": "image"},
+        files={"file": (name, content)},
+        data={"params": json.dumps({"result_extension": ".nii.gz", "result_dtype": "uint8"})},
+    )
+    spent = 1000 * (time.perf_counter() - start)
+    answer.raise_for_status()
+    if expected:
+        mask = nibabel.Nifti1Image.from_bytes(gzip.decompress(answer.content))
+        found = int(np.asarray(mask.dataobj).sum())
+        if mask.shape != SHAPE or found != expected:
+            raise RuntimeError(f"The answer has {found} voxels and not {expected}.")
+    return spent
+
+
+def contract(server: ServerProcess, volume: Volume) -> Figures:
+    """``init`` and one point on a DICOM zip, the first time and again."""
+    content = series_zip(volume)
+    figures: Figures = {}
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=300) as client:
+        for name, params in (("init", {"nninter": "init"}), ("one point", {"nninter": "sam3", "pos_points": [POINT]})):
+            times = []
+            for _ in range(REPEATS + 1):
+                start = time.perf_counter()
+                answer = client.post(
+                    "/infer/segmentation",
+                    files={"file": ("series.zip", content, "application/zip")},
+                    data={"params": json.dumps(params)},
+                )
+                times.append(1000 * (time.perf_counter() - start))
+                answer.raise_for_status()
+            figures[name] = {"first": times[0], "repeated": statistics.median(times[1:])}
+    return figures
+
+
+@contextmanager
+def stopped(server: ServerProcess) -> Iterator[ServerProcess]:
+    """The server, which ends with the block."""
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class Peak:
+    """The most memory that a process and its children had during the block (proportional set size)."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.mebibytes = 0.0
+
+    def __enter__(self) -> Peak:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(SAMPLE_SECONDS):
+            total = 0
+            for process in (self._process, *self._process.children(recursive=True)):
+                try:
+                    total += process.memory_full_info().pss
+                except psutil.Error:
+                    continue
+            self.mebibytes = max(self.mebibytes, total / 2**20)
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
