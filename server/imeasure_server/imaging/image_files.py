@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import shutil
 import tempfile
@@ -15,6 +14,7 @@ import numpy as np
 from imeasure_server.imaging.decoded_image import MAX_VOXELS, DecodedImage, write_voxels
 from imeasure_server.imaging.dicom_file import FileOnDisk, looks_like_dicom
 from imeasure_server.imaging.dicom_series import decode_dicom
+from imeasure_server.imaging.gzip_stream import GZIP_SIGNATURE, unpack
 from imeasure_server.imaging.image_error import ImageError, damaged
 from imeasure_server.imaging.nifti import NiftiError, read_nifti
 from imeasure_server.imaging.nrrd import NRRD_SIGNATURE, read_nrrd
@@ -23,7 +23,6 @@ from imeasure_server.imaging.pictures import PictureError, read_picture
 from imeasure_server.imaging.volume import Geometry, Volume
 from imeasure_server.imaging.zip_archive import ZIP_SIGNATURES, open_archive
 
-_GZIP_SIGNATURE = b"\x1f\x8b"
 _HEAD_BYTES = 1024
 _MAX_PICTURE_BYTES = 512 << 20
 _MAX_PLAIN_BYTES = MAX_VOXELS * 8 + (1 << 20)
@@ -80,7 +79,7 @@ def read_volume_file(path: Path, name: str) -> tuple[Volume, str]:
         return read_nrrd(path, name).volume, "nrrd"
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "image.nii"
-        if head.startswith(_GZIP_SIGNATURE):
+        if head.startswith(GZIP_SIGNATURE):
             _gunzip(path, plain, name)
         elif _is_nifti(head):
             _link(path, plain)
@@ -136,11 +135,11 @@ def _link(path: Path, name: Path) -> None:
 def _gunzip(path: Path, plain: Path, name: str) -> None:
     written = 0
     try:
-        with gzip.open(path) as packed, plain.open("wb") as unpacked:
-            while block := packed.read(1 << 20):
+        with path.open("rb") as packed, plain.open("wb") as unpacked:
+            for block in unpack(packed):
                 written += len(block)
                 if written > _MAX_PLAIN_BYTES:
                     raise ImageError(f"{name} is larger than images that are taken when it is unpacked.")
                 unpacked.write(block)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+    except (EOFError, zlib.error) as error:
         raise damaged(name) from error

@@ -6,7 +6,6 @@ of this machine a header names as its data, and does not notice when compressed 
 
 from __future__ import annotations
 
-import gzip
 import io
 import re
 import zlib
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imeasure_server.imaging.decoded_image import check_voxels
+from imeasure_server.imaging.gzip_stream import unpack
 from imeasure_server.imaging.image_error import ImageError, damaged
 from imeasure_server.imaging.nifti import ORTHOGONAL, SHEARED
 from imeasure_server.imaging.volume import FloatArray, Geometry, Volume
@@ -141,10 +141,7 @@ def _unpacked(file: BinaryIO, fields: Mapping[str, str], count: int, dtype: np.d
     skip = int(fields.get("byte skip", fields.get("byteskip", 0)))
     encoding = fields["encoding"].lower()
     if encoding in ("gzip", "gz"):
-        with gzip.GzipFile(fileobj=file) as packed:
-            packed.read(max(skip, 0))
-            content = packed.read(wanted)
-            packed.read(1)  # reaching the end checks the sum
+        content = _gunzip(file, max(skip, 0) + wanted)[max(skip, 0) :]
     elif encoding == "raw":
         if skip == -1:
             file.seek(-wanted, io.SEEK_END)
@@ -158,6 +155,17 @@ def _unpacked(file: BinaryIO, fields: Mapping[str, str], count: int, dtype: np.d
     if len(content) != wanted:
         raise EOFError
     return content
+
+
+def _gunzip(file: BinaryIO, wanted: int) -> bytes:
+    blocks, size = [], 0
+    for block in unpack(file):  # to its end, which checks the sum
+        if size < wanted:
+            blocks.append(block)
+        size += len(block)
+        if size > wanted + _MAX_HEADER_BYTES:
+            raise EOFError
+    return b"".join(blocks)[:wanted]
 
 
 def _geometry(fields: Mapping[str, str], shape: tuple[int, ...], name: str) -> Geometry:
