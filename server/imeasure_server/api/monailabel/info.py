@@ -40,12 +40,15 @@ async def info(request: Request) -> dict[str, Any]:
 
 
 def _model(model: ModelDescription) -> dict[str, Any]:
+    """``interactive`` (takes the prompts of OHIF-AI) and ``licence`` are ours: AIAAClient shows tools by them."""
     return {
         "type": model.type.value,
         "labels": dict(model.labels),
         "dimension": model.dimension,
         "description": model.description,
         "config": dict(model.config),
+        "interactive": model.interactive,
+        "licence": model.licence,
     }
 
 
