@@ -43,7 +43,8 @@ def _strokes(cube: Cube, prompts: Prompts) -> np.ndarray[tuple[int, ...], np.dty
     result = np.zeros((cube.side,) * 3, dtype=np.float32)
     xs, ys = (np.clip(np.rint(cube.positions(a)).astype(int), 0, cube.shape[a] - 1) for a in range(2))
     slices = cube.positions(2)
-    half = max(0.5, 0.5 * cube.cell / float(cube.voxel_spacing[2]))
+    # A stroke in the cube's middle lies half a cell from the nearest one, give or take a rounding error.
+    half = 1.001 * max(0.5, 0.5 * cube.cell / float(cube.voxel_spacing[2]))
     for k in sorted({stroke.slice_index for stroke in prompts.strokes}):
         drawn = np.where(mask[:, :, k][np.ix_(xs, ys)], 1.0, -1.0).astype(np.float32)
         nearest = int(np.abs(slices - k).argmin())
