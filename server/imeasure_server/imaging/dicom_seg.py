@@ -138,6 +138,9 @@ def _segmentation(
 
 
 def _completed(dataset: pydicom.Dataset) -> pydicom.Dataset:
+    """With the elements that a segmentation repeats, in UTF-8 whatever the scanner wrote them in."""
+    dataset.decode()
+    dataset.SpecificCharacterSet = "ISO_IR 192"
     for keyword in _MAY_BE_EMPTY:
         if keyword not in dataset:
             setattr(dataset, keyword, "")
