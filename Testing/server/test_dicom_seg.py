@@ -82,7 +82,8 @@ def placed(segmentation: pydicom.Dataset, image: StoredImage) -> npt.NDArray[np.
         position = [float(value) for value in group.PlanePositionSequence[0].ImagePositionPatient]
         index = geometry.to_voxel(position)
         assert index == pytest.approx([0, 0, round(index[2])], abs=1e-3)
-        number = group.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        where = group if "SegmentIdentificationSequence" in group else segmentation.SharedFunctionalGroupsSequence[0]
+        number = where.SegmentIdentificationSequence[0].ReferencedSegmentNumber
         mask[:, :, round(index[2])][frame.T > 0] = number
     return mask
 
