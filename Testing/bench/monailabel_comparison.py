@@ -112,7 +112,7 @@ def phantom() -> Volume:
     array[np.broadcast_to(((x - 256) / 190) ** 2 + ((y - 256) / 140) ** 2 < 1, SHAPE)] = 40
     array[((x - 300) / 40) ** 2 + ((y - 256) / 35) ** 2 + ((z - 21) / 9) ** 2 < 1] = 130
     array[np.broadcast_to(((x - 256) / 22) ** 2 + ((y - 350) / 22) ** 2 < 1, SHAPE)] = 500
-    array += rng.normal(0, 12, SHAPE)
+    array = np.maximum(array + rng.normal(0, 12, SHAPE), -1024)
     geometry = Geometry.from_axes((-200.0, -200.0, -100.0), SPACING, np.eye(3), SHAPE)
     return Volume(array.round().astype(np.int16), geometry)
 

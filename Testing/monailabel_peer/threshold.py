@@ -16,3 +16,15 @@ def save_threshold(path: Path) -> None:
     """Write it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.jit.script(Threshold()).save(str(path))
+
+
+CONFIG = {
+    "version": "1",
+    "type": "segmentation",
+    "labels": ["bright"],
+    "description": "Voxels above 100",
+    "pre_transforms": [{"name": "monai.transforms.EnsureChannelFirstd", "args": {"keys": "image"}}],
+    "inference": {"input": "image", "output": "model", "AIAA": {"name": "aiaa.inference.TorchInference"}},
+    "post_transforms": [{"name": "monai.transforms.AsDiscreted", "args": {"keys": "model", "threshold": 0.5}}],
+}
+"""For our server, as AIAA has it."""

@@ -14,13 +14,14 @@ from imeasure_server.api import docs, health, imeasure
 from imeasure_server.api.access import require_key
 from imeasure_server.api.errors import add_error_handlers
 from imeasure_server.api.middleware import RequestRecord
+from imeasure_server.api.monailabel import router as monailabel
 from imeasure_server.api.radanalyzer.router import mount_v3
 from imeasure_server.api.resources import Images, Store
 from imeasure_server.metrics import ServerMetrics
 from imeasure_server.models.pool import InferencePool
 from imeasure_server.settings import ServerSettings
 
-PROTOCOLS = (imeasure.router,)
+PROTOCOLS = (imeasure.router, monailabel.router)
 
 
 def create_app(settings: ServerSettings, pool: InferencePool | None = None) -> FastAPI:
@@ -62,6 +63,7 @@ def create_app(settings: ServerSettings, pool: InferencePool | None = None) -> F
     app.state.metrics = ServerMetrics(workers)
     app.include_router(health.router)
     app.include_router(docs.router)
+    app.include_router(monailabel.open_router)
     for protocol in PROTOCOLS:
         app.include_router(protocol, dependencies=[Depends(require_key)])
     mount_v3(app)  # asks for keys itself, and always
