@@ -12,6 +12,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from .prompts import asPoint
 from .slice_preview import SlicePreview
 from .tools import Tool
 from .volume_access import localToWorld, worldToLocal
@@ -131,6 +132,7 @@ class SliceMouseTool:
             self._onRefused(refusal)
         elif self._mayBegin():
             self._active.viewAxis = self.axisOf(viewWidget)
+            self._active.viewNormal = asPoint(self._normalOf(viewWidget))
             self._feed(self._active.press(local, not exclude), viewWidget)
 
     def _move(self, interactor: Any, viewWidget: Any) -> bool:
@@ -149,7 +151,7 @@ class SliceMouseTool:
 
     def _rightRelease(self, interactor: Any, viewWidget: Any) -> None:
         pressed, self._rightPress = self._rightPress, None
-        if pressed is None or self._active.noExcluding:
+        if pressed is None or self._active.noExcluding or not self._active.takesRightClick:
             return
         if np.abs(np.subtract(pressed, interactor.GetEventPosition())).max() > DRAG_PIXELS:
             return
@@ -170,11 +172,14 @@ class SliceMouseTool:
 
     def axisOf(self, viewWidget: Any) -> int | None:
         """The axis of the volume (0, 1, 2) across which a view's slices lie; None for a view at an angle to all."""
+        cosines = np.abs(self._normalOf(viewWidget) @ self._active.geometry.directions)
+        return int(cosines.argmax()) if cosines.max() > AXIS_COSINE else None
+
+    def _normalOf(self, viewWidget: Any) -> np.ndarray:
+        """(3,) unit normal of a view's plane, local RAS of the volume."""
         sliceToRas = slicer.util.arrayFromVTKMatrix(viewWidget.mrmlSliceNode().GetSliceToRAS())
         ends = worldToLocal(self._volumeNode, [sliceToRas[:3, 3], sliceToRas[:3, 3] + sliceToRas[:3, 2]])
-        normal = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
-        cosines = np.abs(normal @ self._active.geometry.directions)
-        return int(cosines.argmax()) if cosines.max() > AXIS_COSINE else None
+        return np.asarray((ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0]))
 
     def _feed(self, step: Any, viewWidget: Any, isMove: bool = False) -> None:
         """Draw what the tool has begun, and pass on what it has finished."""
@@ -185,7 +190,13 @@ class SliceMouseTool:
         for name, preview in self._previews.items():
             shown = points if name == key else ()
             world = localToWorld(self._volumeNode, shown) if shown else np.zeros((0, 3))
-            preview.show(world, dots=self._active.hasDots, closed=self._active.isClosed)
+            preview.show(
+                world,
+                dots=self._active.hasDots,
+                closed=self._active.isClosed,
+                color=self._active.previewColor,
+                width=self._active.previewWidth,
+            )
         if step is not None:
             self._onStep(step)
         elif not isMove:

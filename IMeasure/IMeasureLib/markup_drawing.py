@@ -30,13 +30,15 @@ class Drawing:
     Attributes:
         points: control points, in order.
         color: red, green, blue in 0 to 1.
-        isCurve: a closed line through the points, and not only the points.
+        isCurve: a line through the points, and not only the points.
+        isClosed: whether the line goes back to the first point.
         glyph: Slicer's name of the form of the points.
     """
 
     points: tuple[DrawnPoint, ...]
     color: tuple[float, float, float]
     isCurve: bool = False
+    isClosed: bool = True
     glyph: str = ""
 
 
@@ -116,8 +118,9 @@ class MarkupDrawing:
             slicer.mrmlScene.RemoveNode(node)
 
     def _addNode(self, key: str, drawing: Drawing) -> Any:
-        className = "vtkMRMLMarkupsClosedCurveNode" if drawing.isCurve else "vtkMRMLMarkupsFiducialNode"
-        node = slicer.mrmlScene.AddNewNodeByClass(className, f"{self._title} {key}")
+        curve = "ClosedCurve" if drawing.isClosed else "Curve"
+        className = curve if drawing.isCurve else "Fiducial"
+        node = slicer.mrmlScene.AddNewNodeByClass(f"vtkMRMLMarkups{className}Node", f"{self._title} {key}")
         node.SetAttribute(self._attribute, "1")
         node.SetSaveWithScene(False)
         node.CreateDefaultDisplayNodes()

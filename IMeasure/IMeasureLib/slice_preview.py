@@ -35,17 +35,35 @@ class SlicePreview:
         self._renderer = sliceWidget.sliceView().renderWindow().GetRenderers().GetFirstRenderer()
         self._renderer.AddViewProp(self._actor)
 
-    def show(self, points: npt.ArrayLike, *, closed: bool = False, dots: bool = False) -> None:
-        """Draw a line through points (RAS, mm); with ``dots``, its points too; none hides it."""
+    def show(
+        self,
+        points: npt.ArrayLike,
+        *,
+        closed: bool = False,
+        dots: bool = False,
+        color: tuple[float, float, float] | None = None,
+        width: float = 0.0,
+    ) -> None:
+        """Draw a line through points (RAS, mm); with ``dots``, its points too; none hides it.
+
+        Args:
+            color: red, green, blue in 0 to 1.
+            width: of the line, mm; 0 for a thin one. A wide line has round ends.
+        """
         self._points = np.asarray(points, dtype=float).reshape(-1, 3)
         count = len(self._points)
+        pixels = width / self._millimetresPerPixel()
+        isWide = pixels > LINE_WIDTH
+        self._actor.GetProperty().SetColor(*(color or COLOR))
+        self._actor.GetProperty().SetLineWidth(pixels if isWide else LINE_WIDTH)
+        self._actor.GetProperty().SetPointSize(pixels if isWide else DOT_SIZE)
         lines, vertices = vtk.vtkCellArray(), vtk.vtkCellArray()
         if count > 1:
             ends = [*range(count), 0] if closed else range(count)
             lines.InsertNextCell(len(ends))
             for index in ends:
                 lines.InsertCellPoint(index)
-        if dots:
+        if dots or isWide:
             for index in range(count):
                 vertices.InsertNextCell(1)
                 vertices.InsertCellPoint(index)
@@ -53,6 +71,10 @@ class SlicePreview:
         self._polyData.SetVerts(vertices)
         self._actor.SetVisibility(bool(count))
         self.update()
+
+    def _millimetresPerPixel(self) -> float:
+        xyToRas = slicer.util.arrayFromVTKMatrix(self._sliceWidget.mrmlSliceNode().GetXYToRAS())
+        return float(np.linalg.norm(xyToRas[:3, 0]))
 
     def update(self) -> None:
         """Place the drawing again, after the view was zoomed, panned or resized."""

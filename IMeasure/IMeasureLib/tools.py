@@ -23,19 +23,27 @@ class Tool:
         name: as in the contract: "TwoClick", "TrueClick", "MagicPen".
         hint: one sentence about what to do next.
         noExcluding: why the tool cannot exclude, in a sentence; "" when it can.
+        takesRightClick: whether a right click excludes, for tools that a click finishes.
         viewAxes: axes of the volume (0, 1, 2 for i, j, k) across whose slices it draws; () for any view.
         wrongView: what to tell in another view.
         viewAxis: axis across which the view of the present step lies; None for one at an angle.
+        viewNormal: unit normal of that view, local RAS.
         hasDots, isClosed: how the unfinished step is drawn: dots at its points; a line back to the first.
+        previewColor: red, green, blue in 0 to 1 of that drawing; None for the usual one.
+        previewWidth: of its line, mm; 0 for a thin one.
     """
 
     name = ""
     noExcluding = ""
+    takesRightClick = True
     viewAxes: tuple[int, ...] = ()
     wrongView = ""
     viewAxis: int | None = None
+    viewNormal: Point = (0.0, 0.0, 1.0)
     hasDots = True
     isClosed = False
+    previewColor: tuple[float, float, float] | None = None
+    previewWidth = 0.0
 
     def __init__(self, geometry: VolumeGeometry) -> None:
         """Work on one volume; clicks outside its grid are not taken."""

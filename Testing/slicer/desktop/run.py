@@ -26,7 +26,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-MODULE_FOLDERS = ("IMeasure", "IMeasure/SegmentEditorIMeasure", "VHSAnalyzer", "AIAAClient")
+MODULE_FOLDERS = (
+    "IMeasure",
+    "IMeasure/SegmentEditorIMeasure",
+    "VHSAnalyzer",
+    "AIAAClient",
+    "AIAAClient/SegmentEditorAIAA",
+)
 HEALTHY_WITHIN_SECONDS = 90
 SERVER_KEY = "key-of-the-slicer-tests"
 """As in ``Testing/slicer/conftest.py``."""
