@@ -1,7 +1,8 @@
 """Which classes a config may name. Everything else is refused: no code, no files, no callables come from a config.
 
 Transforms that open files, evaluate code or take functions (``Lambdad``, ``LoadImaged`` with a reader,
-``TorchVisiond``) are not among them. Loading and saving are accepted and left out: images come from the request and go to its answer.
+``TorchVisiond``) are not among them. Loading and saving are accepted and left out: images come from the request, and
+masks go to its answer.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ MONAI = _names(
     MaskIntensityd MedianSmoothd NormalizeIntensityd Orientationd RemoveSmallObjectsd RepeatChanneld
     ResizeWithPadOrCropd Resized Rotate90d Rotated SavitzkyGolaySmoothd ScaleIntensityd ScaleIntensityRangePercentilesd
     ScaleIntensityRanged ShiftIntensityd SobelGradientsd Spacingd SpatialCropd SpatialPadd SqueezeDimd
-    StdShiftIntensityd ThresholdIntensityd Transposed Zoomd
+    StdShiftIntensityd ThresholdIntensityd Zoomd
     """
 )
 

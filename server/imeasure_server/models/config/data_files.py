@@ -32,7 +32,7 @@ def sniff(path: Path) -> DataKind:
     try:
         with path.open("rb") as file:
             head = file.read(9)
-        if zipfile.is_zipfile(path):
+        if head[:2] == b"PK" and zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 return _zip_kind(archive.namelist())
     except (OSError, zipfile.BadZipFile) as error:
