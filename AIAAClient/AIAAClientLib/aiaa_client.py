@@ -17,7 +17,6 @@ PATHS = {SEGMENTATION: "/v1/segmentation", DEXTR3D: "/v1/dextr3d", PROMPTS: "/v1
 class AIAAClient(SegmentationServer):
     """One AIAA server. A session that it no longer has is HTTP 440."""
 
-    service = "AIAA server"
     protocol = AIAA
     uploadField = "image"
     imageField = "image"

@@ -26,8 +26,6 @@ def mergedModels(aiaa: list[ModelInfo], monailabel: list[ModelInfo]) -> list[Mod
 class BothProtocols(SegmentationServer):
     """One address, two clients that share their sessions."""
 
-    service = "AIAA or MONAI Label server"
-
     def __init__(self, aiaa: AIAAClient, monailabel: MONAILabelClient) -> None:
         super().__init__(aiaa.address, aiaa.apiKey, aiaa.sessions)
         self._clients: dict[str, SegmentationServer] = {aiaa.protocol: aiaa, monailabel.protocol: monailabel}

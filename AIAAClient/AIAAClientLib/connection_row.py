@@ -99,9 +99,7 @@ class ConnectionRow(ServerRow):
 
     def _connectedText(self, address: str) -> str:
         connection = self._logic.connection
-        protocols = connection.protocolText if connection is not None else ""
-        text = super()._connectedText(address)
-        return f"{text} · {protocols}" if protocols else text
+        return f"{address} · {connection.protocolText}" if connection is not None else super()._connectedText(address)
 
     @property
     def waitsForConsent(self) -> str:

@@ -47,7 +47,7 @@ class Connection:
     @property
     def protocolText(self) -> str:
         """For a person."""
-        return " and ".join(self.protocols)
+        return ", ".join(self.protocols)
 
 
 def baseAddress(text: str) -> str:
@@ -75,6 +75,7 @@ def connect(
     """
     book = sessions if sessions is not None else SessionBook()
     base = baseAddress(address)
+    book.setWithoutSessions(base, False)
     aiaa, monailabel = AIAAClient(base, apiKey, book), MONAILabelClient(base, apiKey, book)
     ofAIAA, troubleOfAIAA = _models(aiaa, cancel)
     ofMONAILabel, troubleOfMONAILabel = _models(monailabel, cancel)

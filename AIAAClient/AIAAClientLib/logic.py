@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable
 
 import numpy.typing as npt
@@ -56,7 +56,7 @@ class MaskAnswer:
         sent: bytes of the volume that were sent for it; 0 where the server had it.
     """
 
-    mask: Mask | None
+    mask: Mask | None = field(repr=False)
     labels: Mapping[str, int]
     result: Mapping[str, Any]
     seconds: float

@@ -21,7 +21,11 @@ from .model_info import INFERENCE, SEGMENTATION, ModelInfo
 from .model_tree import ModelTree, detailsOf
 from .parameter_node import parameterNode
 from .run_control import RunControl
+from .segments import newSegmentation
 from .task import Task
+
+DETAIL_LINES = 3
+"""Of a model's description, so that nothing below it moves when another is chosen."""
 
 RESULT_SHOWN = 200
 """Letters of a model's JSON that the status line shows; the log has all."""
@@ -52,6 +56,7 @@ class AIAAClientWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._refreshTimer.setInterval(0)
         self._refreshTimer.connect("timeout()", self.refresh)
         self.status = StatusLine(ui.statusLabel, ui.progressBar, ui.cancelButton)
+        ui.modelLabel.setFixedHeight(DETAIL_LINES * ui.modelLabel.fontMetrics().lineSpacing() + 4)
         self.models = ModelTree(ui.modelTree, self._onModelChosen)
         self.job = RunControl(self.logic, self.status, ui.requestLog, self._scheduleRefresh)
         self.server = ConnectionRow(ui, self.logic, self._onServerChanged)
@@ -139,7 +144,7 @@ class AIAAClientWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         segmentation = self._parameterNode.segmentation
         if ui.segmentsTable.segmentationNode() is not segmentation:
             ui.segmentsTable.setSegmentationNode(segmentation)
-        ui.modelLabel.text = detailsOf(model) if model is not None else ""
+        ui.modelLabel.text = ui.modelLabel.toolTip = detailsOf(model) if model is not None else ""
         whyNot = self._whyNot()
         ui.runButton.enabled = not whyNot and not self.job.isBusy
         ui.runButton.toolTip = whyNot or _("Send the volume, unless the server has it, and segment it with this model.")
@@ -225,11 +230,10 @@ class AIAAClientWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Go to the Segment Editor with this volume and the effect that this model is for."""
         slicer.util.selectModule("SegmentEditor")
         editor = slicer.util.getModuleWidget("SegmentEditor").editor
-        segmentation = self._parameterNode.segmentation
-        if segmentation is None and editor.segmentationNode() is not None:
-            segmentation = editor.segmentationNode()
-        if segmentation is None:
-            segmentation = self.logic.emptySegmentation(self.volume)
+        segmentation = self._parameterNode.segmentation or editor.segmentationNode()
+        if segmentation is None and self.volume is not None:
+            segmentation = newSegmentation(self.volume, f"{self.volume.GetName()} segmentation")
+            self._parameterNode.segmentation = segmentation
         editor.setSegmentationNode(segmentation)
         if self.volume is not None:
             editor.setSourceVolumeNode(self.volume)

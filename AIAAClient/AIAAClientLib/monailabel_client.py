@@ -15,7 +15,6 @@ from .sessions import Source
 class MONAILabelClient(SegmentationServer):
     """One MONAI Label server. A session that it no longer has is HTTP 404, or an error of its model."""
 
-    service = "MONAI Label server"
     protocol = MONAI_LABEL
     uploadField = "files"
     imageField = "file"
@@ -30,7 +29,8 @@ class MONAILabelClient(SegmentationServer):
 
     def callFor(self, model: ModelInfo, question: Question, source: Source) -> Call:
         """Positions are in ``params``; the image is the session's."""
-        parameters: dict[str, Any] = {"result_extension": ".nii.gz", "result_dtype": "uint16"}
+        wide = max(model.labels.values(), default=0) > 255
+        parameters: dict[str, Any] = {"result_extension": ".nii.gz", "result_dtype": "uint16" if wide else "uint8"}
         if question.kind == DEXTR3D:
             parameters["points"] = rounded(question.boundary)
         if question.kind == PROMPTS and model.prompts == ALL_PROMPTS:

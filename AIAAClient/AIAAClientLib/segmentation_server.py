@@ -98,6 +98,7 @@ class Call:
 class SegmentationServer(HttpClient):
     """One server. Methods block, and raise ``ServerError`` with a sentence, or ``Cancelled``."""
 
+    service = "AIAA or MONAI Label server"
     protocol = ""
     uploadField = ""
     """Of a new session."""

@@ -77,7 +77,7 @@ class SessionBook:
         with self._lock:
             return server not in self._withoutSessions
 
-    def setWithoutSessions(self, server: str) -> None:
-        """A server keeps no sessions: the volume goes with every question."""
+    def setWithoutSessions(self, server: str, without: bool = True) -> None:
+        """A server keeps no sessions: the volume goes with every question. Or nobody knows yet (``without`` False)."""
         with self._lock:
-            self._withoutSessions.add(server)
+            (self._withoutSessions.add if without else self._withoutSessions.discard)(server)

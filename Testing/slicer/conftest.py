@@ -32,6 +32,7 @@ for folder in (
     REPOSITORY / "IMeasure",
     REPOSITORY / "VHSAnalyzer",
     REPOSITORY / "AIAAClient",
+    REPOSITORY / "AIAAClient" / "SegmentEditorAIAA",
     Path(__file__).resolve().parent,
 ):
     if str(folder) not in sys.path:
@@ -243,7 +244,7 @@ class ThreadedServer:
                 outer.requests.append((self.command, self.path, dict(self.headers), body))
                 outer.answer(self)
 
-            do_GET = do_POST = handle_one
+            do_GET = do_POST = do_PUT = do_DELETE = handle_one
 
             def say(self, status, body=b"", contentType="application/json", **headers):
                 self.send_response(status)
