@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imeasure_server.imaging.volume import BoolArray, FloatArray
-from imeasure_server.segmentation.binding import Block
+from imeasure_server.segmentation.extent import Block
 from imeasure_server.segmentation.prompts import Box, Index, Stroke, voxel_of
 from imeasure_server.segmentation.strokes import enclosed_region
 

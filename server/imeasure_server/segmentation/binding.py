@@ -14,10 +14,9 @@ from scipy import ndimage
 
 from imeasure_server.imaging.volume import BoolArray, FloatArray
 from imeasure_server.segmentation.engine import ConflictingPromptsError, EmptySegmentationError, OutsideVolumeError
+from imeasure_server.segmentation.extent import Block, block_of
 from imeasure_server.segmentation.prompts import Index, Prompts, Stroke
 from imeasure_server.segmentation.strokes import stroke_mask
-
-Block = tuple[slice, slice, slice]
 
 LOCALITY = 6.0  # an edit reaches at most this many times its depth from its click
 LEAST_VOXELS = 1.5  # the least depth, in voxels
@@ -160,15 +159,22 @@ def settle(mask: BoolArray, prompts: Prompts, keep_all: bool) -> BoolArray:
     for voxel in prompts.positive_voxels:
         mask[voxel] = True
     if not keep_all and mask.any():
-        labels, _ = ndimage.label(mask, structure=CONNECTED)
-        asked = [int(labels[voxel]) for voxel in prompts.positive_voxels]
+        block = block_of(mask)
+        part = mask[block]
+        labels, count = ndimage.label(part, structure=CONNECTED)
+        seeds = np.zeros_like(mask)
+        for voxel in prompts.positive_voxels:
+            seeds[voxel] = True
         for pair in prompts.extreme_pairs:  # what lies between the two ends is asked for, too
-            asked.extend(int(labels[voxel]) for voxel in _line(*pair.voxels))
+            for voxel in _line(*pair.voxels):
+                seeds[voxel] = True
         if prompts.strokes:
-            asked.extend(int(v) for v in np.unique(labels[stroke_mask(prompts.strokes, _shape(mask))]))
-        if not asked:  # a box alone
+            seeds |= stroke_mask(prompts.strokes, _shape(mask))
+        asked = [int(label) for label in np.unique(labels[seeds[block]])]
+        if not seeds.any():  # a box alone
             asked = [int(np.bincount(labels.ravel())[1:].argmax()) + 1]
-        mask &= np.isin(labels, [label for label in asked if label > 0])
+        if count > 1 or not any(asked):
+            part &= np.isin(labels, [label for label in asked if label > 0])
     if not mask.any():
         raise EmptySegmentationError(
             "Nothing is left of the object: remove the last negative click or click elsewhere."

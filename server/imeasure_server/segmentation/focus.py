@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imeasure_server.imaging.volume import BoolArray, FloatArray, Volume
-from imeasure_server.segmentation.binding import Block
+from imeasure_server.segmentation.extent import Block
 
 ROOM = 65.0  # mm around the prompts at first
 GROWTH = 2.0

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from imeasure_server.imaging.volume import BoolArray
 from imeasure_server.segmentation.areas import Area, IndexArray, Shape, box_area, box_axis, box_block, lasso_area
 from imeasure_server.segmentation.areas import line_voxels as voxels_of_line
-from imeasure_server.segmentation.binding import Block
 from imeasure_server.segmentation.engine import (
     ConflictingPromptsError,
     EmptySegmentationError,
     OutsideVolumeError,
 )
+from imeasure_server.segmentation.extent import Block
 from imeasure_server.segmentation.prompts import Box, Index, Point, voxel_of
 
 Line = Sequence[Point]

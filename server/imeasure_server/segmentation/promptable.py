@@ -15,7 +15,7 @@ from scipy import ndimage
 from imeasure_server.imaging.volume import BoolArray, FloatArray, Geometry, Volume
 from imeasure_server.segmentation.area_edits import area_edit
 from imeasure_server.segmentation.areas import Area, spread_out
-from imeasure_server.segmentation.binding import CONNECTED, Block, apply_edit
+from imeasure_server.segmentation.binding import CONNECTED, apply_edit
 from imeasure_server.segmentation.classical import GraphCutEngine
 from imeasure_server.segmentation.engine import (
     Cancellation,
@@ -23,9 +23,9 @@ from imeasure_server.segmentation.engine import (
     SegmentationCancelled,
     SegmentationEngine,
 )
+from imeasure_server.segmentation.extent import Block
 from imeasure_server.segmentation.focus import GROWTH, ROOM, Focus
 from imeasure_server.segmentation.local_edit import propose
-from imeasure_server.segmentation.network.cube import box_of
 from imeasure_server.segmentation.object_prompts import ObjectPrompts, VoxelPrompts, cropped, in_voxels, swapped
 from imeasure_server.segmentation.prompts import Box, Index, PointPrompt, Prompts
 from imeasure_server.segmentation.slice_object import fill_box
@@ -78,7 +78,9 @@ def _places(prompts: VoxelPrompts) -> FloatArray:
     """(n, 3) what the block must hold."""
     places = [prompts.wanted.astype(np.float64)]
     if prompts.previous is not None:
-        places += [np.array(box_of(prompts.previous)), np.array(prompts.negative, dtype=np.float64).reshape(-1, 3)]
+        block = block_of(prompts.previous)
+        places += [np.array([[s.start for s in block], [s.stop - 1 for s in block]], dtype=np.float64)]
+        places += [np.array(prompts.negative, dtype=np.float64).reshape(-1, 3)]
     return np.concatenate(places)
 
 

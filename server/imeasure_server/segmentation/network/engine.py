@@ -9,6 +9,7 @@ they may change is decided by ``binding.py``. Images that are no CT go to the cl
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from imeasure_server.models.weights_listing import WEIGHTS
 from imeasure_server.segmentation.binding import apply_edit, bind, check_prompts, new_edits
 from imeasure_server.segmentation.classical import GraphCutEngine
 from imeasure_server.segmentation.engine import Cancellation, EmptySegmentationError, SegmentationCancelled
+from imeasure_server.segmentation.extent import Block, block_of
 from imeasure_server.segmentation.local_edit import propose
 from imeasure_server.segmentation.network.choice import Candidate, candidate_of, described, expected_dice, joined
 from imeasure_server.segmentation.network.cube import Cube, Float32Array
@@ -36,7 +38,7 @@ from imeasure_server.segmentation.network.views import (
     tell_size,
 )
 from imeasure_server.segmentation.network.weights import load_network
-from imeasure_server.segmentation.prompts import PointPrompt, Prompts
+from imeasure_server.segmentation.prompts import Index, PointPrompt, Prompts
 from imeasure_server.segmentation.strokes import stroke_mask
 
 PASSES = 3  # at most, on a cube that grows while the mask reaches its faces
@@ -89,7 +91,9 @@ class NetworkEngine:
                 mask = self._clicked(view, prompts, cancellation)
         if not mask.any():
             raise EmptySegmentationError("No object was found there: click inside the lesion.")
-        return bind(ndimage.binary_fill_holes(mask), prompts, view.spacing)
+        block = block_of(mask)
+        mask[block] = ndimage.binary_fill_holes(mask[block])
+        return bind(mask, prompts, view.spacing)
 
     def _corrected(self, view: View, mask: BoolArray, prompts: Prompts, cancellation: Cancellation | None) -> BoolArray:
         """A mask with what new prompts change in it.
@@ -183,16 +187,29 @@ def _shows(view: View, mask: BoolArray, prompts: Prompts) -> bool:
 
 def _asked(mask: BoolArray, prompts: Prompts) -> BoolArray:
     """The parts of a mask that a prompt touches; the largest part when none is touched."""
-    labels, count = ndimage.label(mask)
+    block = block_of(mask)
+    labels, count = ndimage.label(mask[block])
     if count < 2:
         return mask
-    wanted = {int(labels[voxel]) for voxel in prompts.positive_voxels} - {0}
+    wanted = {int(labels[voxel]) for voxel in _inside(prompts.positive_voxels, block)} - {0}
     if prompts.strokes:
         x, y, z = mask.shape
-        wanted |= {int(v) for v in np.unique(labels[stroke_mask(prompts.strokes, (x, y, z))])} - {0}
+        wanted |= {int(v) for v in np.unique(labels[stroke_mask(prompts.strokes, (x, y, z))[block]])} - {0}
     if not wanted:
         wanted = {int(np.bincount(labels.ravel())[1:].argmax()) + 1}
-    return np.isin(labels, list(wanted))
+    result = np.zeros_like(mask)
+    result[block] = np.isin(labels, list(wanted))
+    return result
+
+
+def _inside(voxels: Sequence[Index], block: Block) -> list[Index]:
+    """Those in a block, in voxels of the block."""
+    found = []
+    for voxel in voxels:
+        if all(part.start <= v < part.stop for v, part in zip(voxel, block, strict=True)):
+            x, y, z = (v - part.start for v, part in zip(voxel, block, strict=True))
+            found.append((x, y, z))
+    return found
 
 
 def _check(cancellation: Cancellation | None) -> None:

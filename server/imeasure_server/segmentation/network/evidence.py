@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from imeasure_server.imaging.volume import BoolArray
+from imeasure_server.segmentation.extent import block_of
 from imeasure_server.segmentation.network.cube import Float32Array
 
 AIR = -930.0  # HU: the brightest that surely holds no tissue
@@ -43,8 +44,10 @@ def change_across(image: Float32Array, mask: BoolArray, known: BoolArray, voxel:
         Median change across the boundary as a multiple of the lesser of the other two; None when it cannot be
         told, since the mask ends where the image ends.
     """
-    depth = np.where(mask, ndimage.distance_transform_edt(mask), -ndimage.distance_transform_edt(~mask) + 1.0)
     layer = max(LAYER, round(voxel))
+    block = block_of(mask, margin=2 * layer + int(2.0 * NEARBY) + 2)  # what lies farther away has no say
+    image, mask, known = image[block], mask[block], known[block]
+    depth = np.where(mask, ndimage.distance_transform_edt(mask), -ndimage.distance_transform_edt(~mask) + 1.0)
     edges = (2 * layer, layer, 0, -layer, -2 * layer)
     layers = [(depth > low) & (depth <= high) & known for high, low in itertools.pairwise(edges)]
     means = [_local_mean(image, cells) for cells in layers]
