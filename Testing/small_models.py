@@ -124,7 +124,7 @@ BUNDLE_METADATA: dict[str, Any] = {
     "license": "Apache-2.0",
     "network_data_format": {
         "inputs": {"image": {"type": "image", "num_channels": 1, "spatial_shape": [32, 32, 32]}},
-X
+        "outputs": {"pred": {"type": "image", "channel_def": {"0": "background", "1": "sphere"}}},
     },
 }
 

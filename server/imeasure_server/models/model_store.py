@@ -168,7 +168,12 @@ class ModelStore:
 
 
 def _with_config(staged: Path, config: Mapping[str, Any]) -> Path:
-    path = staged / CONFIG_NAME
+    """Give a version its config; where none was sent, one that came in the archive is as good."""
+    path, in_mmar = staged / CONFIG_NAME, staged / "config" / CONFIG_NAME
+    if not config:
+        if not path.exists() and in_mmar.is_file():
+            in_mmar.rename(path)
+        return staged
     path.unlink(missing_ok=True)  # it may be linked to the version that serves
     path.write_text(json.dumps(config, indent=2, ensure_ascii=False), encoding="utf-8")
     return staged

@@ -1,0 +1,1 @@
+"""AIAA: NVIDIA's AI-assisted annotation protocol."""
