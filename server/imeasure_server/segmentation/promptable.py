@@ -23,7 +23,7 @@ from imeasure_server.segmentation.engine import (
     SegmentationCancelled,
     SegmentationEngine,
 )
-from imeasure_server.segmentation.extent import Block
+from imeasure_server.segmentation.extent import Block, block_of
 from imeasure_server.segmentation.focus import GROWTH, ROOM, Focus
 from imeasure_server.segmentation.local_edit import propose
 from imeasure_server.segmentation.object_prompts import ObjectPrompts, VoxelPrompts, cropped, in_voxels, swapped
