@@ -81,7 +81,7 @@ class ConnectionRow(ServerRow):
 
     def _checked(self, address: str, trouble: str, status: int | None = None) -> None:
         if trouble and address == self._settings.serverURL:
-            self._logic.adopt(None)
+            self._logic.adopt(None, trouble)
         super()._checked(address, trouble, status)
 
     def _fillHistory(self, ui: Any) -> None:

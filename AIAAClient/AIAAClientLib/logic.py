@@ -13,6 +13,7 @@ from typing import Any, Callable
 import numpy.typing as npt
 import slicer
 
+from IMeasureLib.crop_region import MaskRegion
 from IMeasureLib.geometry import GeometryError
 from IMeasureLib.http_client import ServerError
 from IMeasureLib.jobs import BackgroundJob, ManualTimer, Progress, TimerFactory
@@ -22,11 +23,12 @@ from .client_settings import ClientSettings
 from .detection import Connection, baseAddress, refreshed
 from .detection import connect as connectTo
 from .mask_grid import Mask
+from .mask_labels import labelsIn, regionsOf
 from .model_info import KINDS, PROMPTS, ModelInfo
 from .nifti import encodeNifti
 from .region import Region
 from .segmentation_server import SegmentationServer
-from .segments import SegmentsResult, addSegments, labelsIn, newSegmentation, replaceSegment
+from .segments import SegmentsResult, addSegments, newSegmentation, replaceSegment
 from .sessions import SessionBook, Source
 from .task import Line, Model, PreparedTask, Task, TaskError, prepare
 
@@ -50,6 +52,7 @@ class MaskAnswer:
     Attributes:
         mask: (k, j, i) label values on the whole volume's grid; None when the model makes no mask.
         labels: name → value of the labels that are in it.
+        regions: name → voxels of each label in a tight box.
         result: the server's JSON.
         seconds: from asking to having it.
         model: that was asked.
@@ -58,6 +61,7 @@ class MaskAnswer:
 
     mask: Mask | None = field(repr=False)
     labels: Mapping[str, int]
+    regions: Mapping[str, MaskRegion] = field(repr=False)
     result: Mapping[str, Any]
     seconds: float
     model: ModelInfo
@@ -82,6 +86,9 @@ class AIAAClientLogic:
         self._scene = scene
         self._sessions = SessionBook()
         self._connection: Connection | None = None
+        self._trouble = ""
+        self._looking = 0
+        self._told: Any = (None, "", False)
         self._listeners: list[Callable[[], None]] = []
         self._regions: dict[Any, Region] = {}
 
@@ -101,6 +108,16 @@ class AIAAClientLogic:
             return connection if connection.address == baseAddress(self.settings.serverURL) else None
         except ServerError:
             return None
+
+    @property
+    def connectionTrouble(self) -> str:
+        """Why the last server could not be used, in a sentence; "" when it could, or is not known yet."""
+        return "" if self.connection is not None else self._trouble
+
+    @property
+    def isConnecting(self) -> bool:
+        """Whether a server is being asked (``requestConnection``)."""
+        return self._looking > 0
 
     def connect(self, address: str = "", apiKey: str = "") -> Connection:
         """Use a server from now on, and wait for its answer; without an address, that of the settings.
@@ -129,22 +146,27 @@ class AIAAClientLogic:
         look = self.probe(self.settings.serverURL, self.settings.apiKey)
 
         def answered(connection: Connection) -> None:
+            self._looking -= 1
             self.adopt(connection)
             if onResult is not None:
                 onResult(connection)
 
         def failed(error: Exception) -> None:
-            self.adopt(None)
+            self._looking -= 1
+            self.adopt(None, self.sentenceFor(error))
             if onFailure is not None:
                 onFailure(error)
 
+        def cancelled() -> None:
+            self._looking -= 1
+            self._tell()
+            if onCancelled is not None:
+                onCancelled()
+
+        self._looking += 1
+        self._tell()
         return BackgroundJob(
-            lambda cancel, progress: look(cancel),
-            answered,
-            failed,
-            None,
-            onCancelled,
-            self._timerFactory,
+            lambda cancel, progress: look(cancel), answered, failed, None, cancelled, self._timerFactory
         ).start()
 
     def probe(self, url: str, key: str) -> Callable[[threading.Event | None], Connection]:
@@ -154,17 +176,25 @@ class AIAAClientLogic:
             return lambda cancel: refreshed(known, cancel)
         return lambda cancel: connectTo(url, key, self._sessions, cancel)
 
-    def adopt(self, connection: Connection | None) -> None:
-        """Use a server that answered, or none, and tell the listeners when that changes something. GUI thread."""
-        before, self._connection = self._connection, connection
+    def adopt(self, connection: Connection | None, trouble: str = "") -> None:
+        """Use a server that answered, or none (``trouble`` says why), and tell the listeners. GUI thread."""
+        self._connection, self._trouble = connection, trouble
         if connection is not None:
             self.settings.remember(connection.address)
-        if _state(before) != _state(connection):
+        self._tell()
+
+    def _tell(self) -> None:
+        """Call the listeners, when there is something new."""
+        connection = self._connection
+        known = None if connection is None else (connection.address, connection.protocols, connection.models)
+        state = (known, self._trouble, self.isConnecting)
+        if state != self._told:
+            self._told = state
             for listener in list(self._listeners):
                 listener()
 
     def addListener(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` whenever the server or its models changed."""
+        """Call ``callback`` whenever the server, its models, its trouble or ``isConnecting`` changed."""
         if callback not in self._listeners:
             self._listeners.append(callback)
 
@@ -281,7 +311,7 @@ class AIAAClientLogic:
                 replaceSegment(task.volumeNode, segmentationNode, segmentId, answer.mask)
                 name = segmentationNode.GetSegmentation().GetSegment(segmentId).GetName()
                 return SegmentsResult(segmentationNode, {name: segmentId}, answer)
-            ids = addSegments(task.volumeNode, segmentationNode, answer.mask, answer.labels, answer.model.name)
+            ids = addSegments(task.volumeNode, segmentationNode, answer.regions, answer.model.name)
         except VolumeError:
             if made:
                 segmentationNode.GetScene().RemoveNode(segmentationNode)
@@ -387,7 +417,8 @@ def ask(
     mask = prepared.whole(reply.mask)
     names = _labelNames(reply.result) or model.labels
     labels = labelsIn(mask, names, model.name) if mask is not None else {}
-    return MaskAnswer(mask, labels, reply.result, time.monotonic() - began, model, reply.sent)
+    regions = regionsOf(mask, labels) if mask is not None else {}
+    return MaskAnswer(mask, labels, regions, reply.result, time.monotonic() - began, model, reply.sent)
 
 
 def _labelNames(result: Mapping[str, Any]) -> dict[str, int]:
@@ -396,10 +427,6 @@ def _labelNames(result: Mapping[str, Any]) -> dict[str, int]:
     if not isinstance(names, Mapping):
         return {}
     return {str(name): int(value) for name, value in names.items() if isinstance(value, (int, float)) and value > 0}
-
-
-def _state(connection: Connection | None) -> Any:
-    return None if connection is None else (connection.address, connection.protocols, connection.models)
 
 
 def _nameOf(volumeNode: Any) -> Any:

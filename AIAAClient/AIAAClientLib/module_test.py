@@ -12,6 +12,7 @@ from IMeasureLib.http_client import ServerError
 
 from .client_settings import ClientSettings
 from .logic import AIAAClientLogic, MaskAnswer
+from .mask_labels import regionsOf
 from .model_info import SEGMENTATION, ModelInfo
 from .task import Task, TaskError
 
@@ -46,7 +47,7 @@ class AIAAClientTest(ScriptedLoadableModuleTest):
         mask[2:6, 3:9, 4:12], mask[7:9, 3:9, 4:12] = 1, 2
         model = ModelInfo("organs", "segmentation", labels={"spleen": 1, "left kidney": 2})
         task = Task(self.volume, model, SEGMENTATION)
-        answer = MaskAnswer(mask, model.labels, {}, 0.1, model, 0)
+        answer = MaskAnswer(mask, model.labels, regionsOf(mask, model.labels), {}, 0.1, model, 0)
         first = self.logic.apply(task, answer)
         self.logic.apply(task, answer, first.segmentationNode)
         segmentation = first.segmentationNode.GetSegmentation()

@@ -39,6 +39,8 @@ class MONAILabelClient(SegmentationServer):
             parameters.update(foreground=rounded(question.positive), background=rounded(question.negative))
         if question.labelInfo:
             parameters["label_info"] = [{"name": name, "id": value} for name, value in question.labelInfo.items()]
+        if question.roi is not None:
+            parameters["roi"] = [value for pair in question.roi for value in pair]
         parameters.update(question.parameters)
         files = (labelFile(question.label, source),) if question.label is not None else ()
         path = f"/infer/{quote(model.name, safe='')}"

@@ -53,6 +53,7 @@ class Question:
         label: (k, j, i) mask to refine, or scribbles.
         labelInfo: what the values of ``label`` mean: name → value.
         parameters: whatever else the model takes.
+        roi: ((i0, i1), (j0, j1), (k0, k1)) first and last voxels, outside of which is background.
     """
 
     kind: str
@@ -68,6 +69,7 @@ class Question:
     label: npt.NDArray[Any] | None = None
     labelInfo: Mapping[str, int] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    roi: tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from IMeasureLib.crop_region import MaskRegion
 from IMeasureLib.finding_nodes import COLORS, FILL_OPACITY, placeBeside
 from IMeasureLib.volume_access import VolumeError, adoptGeometry, writeMask
@@ -16,7 +14,7 @@ from .mask_grid import Mask
 from .terminology import Color, terminologyFor
 from .terminology import colorFor as standardColor
 
-__all__ = ["SegmentsResult", "addSegments", "colorFor", "labelsIn", "newSegmentation", "terminologyFor"]
+__all__ = ["SegmentsResult", "addSegments", "colorFor", "newSegmentation", "terminologyFor"]
 
 TERMINOLOGY_TAG = "TerminologyEntry"
 MODEL_TAG = "AIAAClient.Model"
@@ -38,15 +36,6 @@ class SegmentsResult:
     answer: Any
 
 
-def labelsIn(mask: Mask, names: Mapping[str, int], fallback: str) -> dict[str, int]:
-    """Name → value of the labels that a mask holds, by value; ``fallback`` names one that nobody named."""
-    values = [int(value) for value in np.flatnonzero(np.bincount(mask.ravel())) if value]
-    byValue = {value: name for name, value in names.items()}
-    if len(values) == 1 and values[0] not in byValue and len(names) == 1:
-        return {next(iter(names)): values[0]}  # a mask of 1 for the model's only label, whatever its number
-    return {byValue.get(value) or (fallback if len(values) == 1 else f"{fallback} {value}"): value for value in values}
-
-
 def colorFor(label: str, index: int) -> Color:
     """The usual colour of a structure, else one of those that colour-blind people can tell apart."""
     return standardColor(label) or COLORS[index % len(COLORS)]
@@ -64,13 +53,12 @@ def newSegmentation(volumeNode: Any, name: str) -> Any:
 
 
 def addSegments(
-    volumeNode: Any, segmentationNode: Any, mask: Mask, labels: Mapping[str, int], modelName: str
+    volumeNode: Any, segmentationNode: Any, regions: Mapping[str, MaskRegion], modelName: str
 ) -> dict[str, str]:
     """Write each label as a new segment; those that there are keep their voxels, and overlap where they must.
 
     Args:
-        mask: (k, j, i) on the volume's grid.
-        labels: name → value.
+        regions: label → its voxels on the volume's grid.
 
     Returns:
         label → segment id.
@@ -81,10 +69,10 @@ def addSegments(
     adoptGeometry(segmentationNode, volumeNode)
     written: dict[str, str] = {}
     try:
-        for name, value in labels.items():
+        for name, region in regions.items():
             segmentId = _emptySegment(segmentationNode, name)
             written[name] = segmentId
-            writeMask(MaskRegion.of(mask == value), volumeNode, segmentationNode, segmentId)
+            writeMask(region, volumeNode, segmentationNode, segmentId)
             segmentationNode.GetSegmentation().GetSegment(segmentId).SetTag(MODEL_TAG, modelName)
     except VolumeError:
         for segmentId in written.values():

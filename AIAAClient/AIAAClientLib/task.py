@@ -37,6 +37,7 @@ Position = npt.ArrayLike
 """(3,) world RAS mm."""
 Line = Iterable[npt.ArrayLike]
 Model = Union[ModelInfo, str]
+Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 
 class TaskError(ValueError):
@@ -57,6 +58,7 @@ class Task:
         label: (k, j, i) on the volume's grid: a mask to refine, or scribbles.
         labelInfo: what the values of ``label`` mean.
         parameters: whatever else the model takes, as JSON.
+        roi: ((i0, i1), (j0, j1), (k0, k1)) first and last voxels, outside of which is background.
         onlyRegion: send only the region around the prompts; what is farther away stays background.
     """
 
@@ -75,6 +77,7 @@ class Task:
     label: npt.NDArray[Any] | None = None
     labelInfo: Mapping[str, int] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    roi: Box | None = None
     onlyRegion: bool = False
 
     @staticmethod
@@ -154,8 +157,12 @@ class Task:
         foreground: npt.NDArray[Any],
         background: npt.NDArray[Any],
         onlyRegion: bool = False,
+        roi: Box | None = None,
     ) -> Task:
         """What strokes of two kinds separate: both are masks (k, j, i) on the volume's grid.
+
+        Args:
+            roi: ((i0, i1), (j0, j1), (k0, k1)) first and last voxels; outside is background.
 
         Raises:
             TaskError: one of them is empty.
@@ -166,7 +173,7 @@ class Task:
         label[background != 0] = BACKGROUND_VALUE
         label[foreground != 0] = FOREGROUND_VALUE
         info = {"background_scribbles": BACKGROUND_VALUE, "foreground_scribbles": FOREGROUND_VALUE}
-        return Task(volumeNode, model, SCRIBBLES, label=label, labelInfo=info, onlyRegion=onlyRegion)
+        return Task(volumeNode, model, SCRIBBLES, label=label, labelInfo=info, roi=roi, onlyRegion=onlyRegion)
 
     @property
     def promptKinds(self) -> frozenset[str]:
@@ -282,6 +289,7 @@ def _question(task: Task, geometry: VolumeGeometry) -> Question:
         label=task.label,
         labelInfo=task.labelInfo,
         parameters=task.parameters,
+        roi=task.roi,
     )
 
 
@@ -317,4 +325,16 @@ def _shifted(question: Question, region: Region) -> Question:
         label=None if question.label is None else region.of(question.label),
         labelInfo=question.labelInfo,
         parameters=question.parameters,
+        roi=_shiftedBox(question.roi, region),
     )
+
+
+def _shiftedBox(roi: Box | None, region: Region) -> Box | None:
+    """The same box in voxels of the region, clipped to it."""
+    if roi is None:
+        return None
+    (i, j, k) = (
+        (min(max(first - origin, 0), size - 1), min(max(last - origin, 0), size - 1))
+        for (first, last), origin, size in zip(roi, region.origin, region.size)
+    )
+    return i, j, k

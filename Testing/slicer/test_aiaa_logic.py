@@ -10,8 +10,9 @@ import vtk
 from aiaa_fixture import RecordedServer
 from AIAAClientLib.client_settings import ClientSettings
 from AIAAClientLib.logic import AIAAClientLogic, ConsentError
+from AIAAClientLib.mask_labels import labelsIn, regionsOf
 from AIAAClientLib.region import Region, regionAround
-from AIAAClientLib.segments import labelsIn, newSegmentation
+from AIAAClientLib.segments import newSegmentation
 from AIAAClientLib.task import Task, TaskError, prepare
 from AIAAClientLib.terminology import TERMS, colorFor, terminologyFor
 from conftest import addVolume, rotation
@@ -223,6 +224,8 @@ def test_scribbles_are_sent_as_a_label(logic, server, bright):
         logic.scribbles(bright, "Histogram+GraphCut", foreground, background)
     foreground[5, 12, 20], background[1, 1, 1] = True, True
     result = logic.scribbles(bright, "Histogram+GraphCut", foreground, background)
+    logic.run(Task.scribbles(bright, "Histogram+GraphCut", foreground, background, roi=((1, 30), (2, 20), (0, 9))))
+    assert server.asked[-1][2]["roi"] == [1, 30, 2, 20, 0, 9]
     assert list(result.segmentIds) == ["Histogram+GraphCut"]
     assert server.asked[-1][3] == ["label"]
 
@@ -234,6 +237,16 @@ def test_names_of_labels():
     assert labelsIn(mask == 1, {}, "m") == {"m": 1}
     assert labelsIn((mask == 1).astype(np.uint8), {"spleen": 7}, "m") == {"spleen": 1}
     assert labelsIn(np.zeros((1, 1, 1), np.uint8), {"a": 1}, "m") == {}
+
+
+def test_each_label_in_its_box():
+    mask = np.random.default_rng(3).integers(0, 4, (6, 5, 7)).astype(np.uint8)
+    mask[0], mask[5] = 0, 2
+    regions = regionsOf(mask, {"a": 1, "b": 2, "none": 9})
+    assert list(regions) == ["a", "b"]
+    assert np.array_equal(regions["a"].full((7, 5, 6)), mask == 1)
+    assert np.array_equal(regions["b"].full((7, 5, 6)), mask == 2)
+    assert regions["a"].origin[2] == 1
 
 
 def test_a_mask_that_holds_nothing_makes_no_segment(logic, server, bright):
@@ -278,13 +291,17 @@ def test_listeners_hear_of_servers(logic, server):
     logic.connect()
     logic.connect()
     assert heard == [True]
+    heard.clear()
     assert [model.name for model in logic.knownModels("dextr3d")] == ["dextr"]
     assert {model.name for model in logic.models("segmentation")} == {"organs", "spleen", "edit"}
     server.protocols.clear()
     job = logic.requestConnection(pytest.fail, lambda error: heard.append(str(error)))
+    assert logic.isConnecting
     job.wait(20)
-    assert heard[1] is False
+    assert not logic.isConnecting
+    assert heard[:2] == [True, False]  # that it is being asked, and that there is none any more
     assert "neither an AIAA nor a MONAI Label server" in heard[2]
+    assert logic.connectionTrouble == heard[2]
 
 
 def test_another_machine_is_sent_nothing_without_consent(logic, server, bright, monkeypatch):

@@ -11,7 +11,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 MODULE_FOLDERS = sorted(
     path.parent
     for path in REPOSITORY.glob("*/**/CMakeLists.txt")
-    if "build" not in path.relative_to(REPOSITORY).parts and "slicerMacroBuildScriptedModule" in path.read_text()
+    if not any(part == "build" or part.startswith(".") for part in path.relative_to(REPOSITORY).parts)
+    and "slicerMacroBuildScriptedModule" in path.read_text()
 )
 SERVER_FILES_NOT_IN_PACKAGE = {"lock.sh"}
 
