@@ -12,6 +12,7 @@ import imeasure_server.measurement  # noqa: F401 - what workers answer is made o
 from imeasure_server import __version__
 from imeasure_server.api import docs, health, imeasure
 from imeasure_server.api.access import require_key
+from imeasure_server.api.aiaa import admin
 from imeasure_server.api.errors import add_error_handlers
 from imeasure_server.api.middleware import RequestRecord
 from imeasure_server.api.monailabel import router as monailabel
@@ -21,7 +22,7 @@ from imeasure_server.metrics import ServerMetrics
 from imeasure_server.models.pool import InferencePool
 from imeasure_server.settings import ServerSettings
 
-PROTOCOLS = (imeasure.router, monailabel.router)
+PROTOCOLS = (imeasure.router, admin.router, monailabel.router)
 
 
 def create_app(settings: ServerSettings, pool: InferencePool | None = None) -> FastAPI:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from imeasure_server import __version__
+from imeasure_server import __version__, models_cli
 
 if TYPE_CHECKING:
     from imeasure_server.settings import ServerSettings
@@ -27,8 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-models = typer.Typer(help="What this server can compute with.", no_args_is_help=True)
-app.add_typer(models, name="models")
+app.add_typer(models_cli.app, name="models")
 keys = typer.Typer(help="The keys of customers. Only their SHA-256 is kept.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 
@@ -186,15 +185,6 @@ def doctor(
     if ill:
         _fail(f"Not well: {', '.join(ill)}.", FAILED)
     typer.echo("All is well.")
-
-
-@models.command("list")
-def list_models() -> None:
-    """The models that work here; one without its weights is not listed."""
-    from imeasure_server.models.weights_listing import list_models as listed
-
-    for entry in listed():
-        typer.echo(f"{entry.name}{' (default)' if entry.is_default else ''}  {entry.task}  {entry.summary}")
 
 
 @keys.command("create")

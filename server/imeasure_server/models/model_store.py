@@ -114,6 +114,16 @@ class ModelStore:
             shutil.rmtree(staged, ignore_errors=True)
             raise
 
+    def stage_folder(self, name: str, config: Mapping[str, Any], data: Path) -> Path:
+        """A new version with copies of the files in a folder, such as a MONAI bundle's."""
+        staged = self._new_stage(name)
+        try:
+            shutil.copytree(data, staged, dirs_exist_ok=True)
+            return _with_config(staged, config)
+        except BaseException:
+            shutil.rmtree(staged, ignore_errors=True)
+            raise
+
     def put(self, staged: Path, name: str) -> None:
         """Let a staged version serve.
 

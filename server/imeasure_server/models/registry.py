@@ -24,6 +24,7 @@ from imeasure_server.models.model_store import ModelStore
 from imeasure_server.models.pool import InferencePool
 from imeasure_server.models.reference import ModelReference
 from imeasure_server.models.registry_errors import ModelProtected, ModelRefused, UnknownModel
+from imeasure_server.models.versions import version_digest
 from imeasure_server.segmentation.engine import SegmentationError
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,10 @@ class ModelRegistry:
         """
         if name in self._embedded:
             return ModelReference(name, EMBEDDED)
-        return self._reference(name, self._folder(name), self._store.folder / name)
+        try:
+            return self._reference(name, self._folder(name), self._store.folder / name)
+        except ConfigError as error:
+            raise UnknownModel(name, str(error)) from error
 
     def config(self, name: str) -> dict[str, Any]:
         """AIAA's config of a model.
@@ -217,18 +221,15 @@ class ModelRegistry:
         return folder
 
     def _reference(self, name: str, folder: ModelFolder, path: Path) -> ModelReference:
-        """With the digests of its parts behind its own, when it is a pipeline: it changes whenever one of them does."""
-        digests = [folder.digest]
-        for step in folder.config.steps:
-            part = str(step["model"])
-            if part in self._embedded:
-                digests.append("")
-                continue
-            found = self._folders.get(part)
-            if found is None or found.loader == "pipeline":
-                raise UnknownModel(name, f"It runs the model {part!r}, which {_cannot(found)}.")
-            digests.append(f"{found.loader}:{found.digest}")
-        return ModelReference(name, folder.loader, path, "|".join(digests))
+        def part(other: str) -> ModelFolder | None:
+            if other in self._embedded:
+                return None
+            found = self._folders.get(other)
+            if found is None:
+                raise ConfigError("models", f"The pipeline runs {other!r}, which is not there.")
+            return found
+
+        return ModelReference(name, folder.loader, path, version_digest(folder, part))
 
     def _check_name(self, name: str) -> None:
         if not is_model_name(name):
@@ -265,13 +266,7 @@ class ModelRegistry:
             await self._pool.submit(CheckModel(self._reference(name, folder, staged)))
         except (ConfigError, SegmentationError) as error:
             raise ModelRefused(str(error)) from error
-        except UnknownModel as error:
-            raise ModelRefused(error.message) from error
         except WorkerCrashed as error:
             raise ModelRefused("The worker process ended while it loaded this model, so it is not taken.") from error
         except OutOfMemory as error:
             raise ModelRefused(f"{error}: this model does not fit into the memory of this server's device.") from error
-
-
-def _cannot(found: ModelFolder | None) -> str:
-    return "is not there" if found is None else "is a pipeline itself"

@@ -11,6 +11,7 @@ from imeasure_server.models.device import out_of_memory_sentence
 from imeasure_server.models.inference import InferenceModel, ModelFailed
 from imeasure_server.models.model_folder import ModelFolder, locate, models_root, read_folder
 from imeasure_server.models.reference import ModelReference
+from imeasure_server.models.versions import SEPARATOR
 from imeasure_server.segmentation.engine import SegmentationError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def load_model(reference: ModelReference, context: WorkerContext) -> InferenceMo
 
 def _load_version(reference: ModelReference, context: WorkerContext) -> InferenceModel:
     """The version that a reference names, wherever it lies by now: it may be replaced while it is being read."""
-    own = reference.digest.partition("|")[0]
+    own = reference.digest.partition(SEPARATOR)[0]
     for _ in range(3):
         where = None if reference.folder is None else locate(reference.folder, reference.name, own)
         if where is None:
@@ -95,7 +96,7 @@ def _pipeline(reference: ModelReference, folder: ModelFolder, context: WorkerCon
     from imeasure_server.models.loaders.pipeline import PipelineModel
 
     assert reference.folder is not None
-    parts = reference.digest.split("|")[1:]
+    parts = reference.digest.split(SEPARATOR)[1:]
     steps = []
     for step, part in zip(folder.config.steps, parts, strict=True):
         name = str(step["model"])

@@ -72,7 +72,7 @@ def _monai(entry: Entry) -> Step:
     kind: Any = getattr(monai.transforms, entry.name, None)
     if not inspect.isclass(kind):
         raise ModelFailed(f"{entry.where}: the MONAI of this server has no such transform.")
-    transform: Callable[[Any], Any] = kind(**_arguments(entry))
+    transform: Any = kind(**_arguments(entry))
 
     def step(sample: Sample) -> None:
         sample.data = dict(transform(sample.data))
