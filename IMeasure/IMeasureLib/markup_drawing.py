@@ -21,6 +21,7 @@ GLYPH_SCALE = 2.6
 
 CURVE_GLYPH_SCALE = 1.0
 CURVE_LINE_THICKNESS = 0.25
+PROJECTION_OPACITY = 0.35
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Drawing:
         isCurve: a line through the points, and not only the points.
         isClosed: whether the line goes back to the first point.
         glyph: Slicer's name of the form of the points.
+        isProjected: points of other slices are shown, too, pale.
     """
 
     points: tuple[DrawnPoint, ...]
@@ -40,6 +42,7 @@ class Drawing:
     isCurve: bool = False
     isClosed: bool = True
     glyph: str = ""
+    isProjected: bool = False
 
 
 class MarkupDrawing:
@@ -138,6 +141,10 @@ class MarkupDrawing:
             display.SetLineThickness(CURVE_LINE_THICKNESS)
         if drawing.glyph:
             display.SetGlyphTypeFromString(drawing.glyph)
+        if drawing.isProjected:
+            display.SetSliceProjection(True)
+            display.SetSliceProjectionUseFiducialColor(True)
+            display.SetSliceProjectionOpacity(PROJECTION_OPACITY)
         self._nodes[key] = node
         for event in (node.PointEndInteractionEvent, node.PointRemovedEvent):
             self._tags.append((node, node.AddObserver(event, lambda *_: self._edited())))

@@ -8,10 +8,12 @@ from slicer.i18n import tr as _
 
 from AIAAClientLib.segments import TERMINOLOGY_TAG, colorFor, terminologyFor
 from AIAAClientLib.task import Task
+from IMeasureLib.crop_region import MaskRegion
 from IMeasureLib.prompts import PromptError
 from IMeasureLib.segment_edit import EMPTY, SegmentEdit
 from IMeasureLib.volume_access import adoptGeometry, geometryOf, readMask
 
+from .answer_regions import regionsOf
 from .effect_base import AIAAEffect
 from .merging import isUntouched
 from .question import Question
@@ -106,31 +108,31 @@ class AutoEffect(AIAAEffect):
         """Write each label into a segment, all as one step of undo."""
         if segmentationNode.GetScene() is None or segmentationNode != self.segmentationNode:
             return
-        names = [name for name in answer.labels if name in answer.regions]
+        regions = regionsOf(answer)
+        names = [name for name in answer.labels if name in regions]
         if not names:
             self.status.show(_("{model} found nothing in this volume.").format(model=answer.model.name))
             return
         adoptGeometry(segmentationNode, volumeNode)
         self.scriptedEffect.saveStateForUndo()
         selected = self.segmentId
-        for index, name in enumerate(names):
-            self._write(name, index, answer, segmentationNode, volumeNode)
+        for name in names:
+            self._write(name, regions[name], answer.model.name, segmentationNode, volumeNode)
         if not selected:
             self.scriptedEffect.parameterSetNode().SetSelectedSegmentID(self._lastWritten)
         shown = ", ".join(names[:NAMES_SHOWN])
         more = _(" and {count} more").format(count=len(names) - NAMES_SHOWN) if len(names) > NAMES_SHOWN else ""
         self.status.show(_("{seconds:.1f} s: {names}{more}.").format(seconds=answer.seconds, names=shown, more=more))
 
-    def _write(self, name: str, index: int, answer: Any, segmentationNode: Any, volumeNode: Any) -> None:
-        segmentId, present = self._segmentFor(name, index, answer.model.name, segmentationNode, volumeNode)
-        wanted = answer.regions[name]
+    def _write(self, name: str, wanted: MaskRegion, model: str, segmentationNode: Any, volumeNode: Any) -> None:
+        segmentId, present = self._segmentFor(name, model, segmentationNode, volumeNode)
         self.edit.change(present, wanted, segmentationNode, segmentId, volumeNode, self.keepOthers)
         written = readMask(segmentationNode, segmentId, volumeNode)
-        state = EffectState(made=written, grid=gridOf(geometryOf(volumeNode)), model=answer.model.name)
+        state = EffectState(made=written, grid=gridOf(geometryOf(volumeNode)), model=model)
         self.states.write(segmentationNode, segmentId, state)
         self._lastWritten = segmentId
 
-    def _segmentFor(self, name: str, index: int, model: str, segmentationNode: Any, volumeNode: Any) -> tuple:
+    def _segmentFor(self, name: str, model: str, segmentationNode: Any, volumeNode: Any) -> tuple:
         """(id, voxels) of the segment that a label goes into: one of that name that is empty or this model's, or new.
 
         A segment that a person painted, or changed after the model made it, is left alone.

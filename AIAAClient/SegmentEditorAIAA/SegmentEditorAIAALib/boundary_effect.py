@@ -45,7 +45,7 @@ class BoundaryEffect(SegmentEffect):
 
     def setupTools(self, widget: Any) -> None:
         super().setupTools(widget)
-        self.markups = PromptDrawing(self._onEdited)
+        self.markups = PromptDrawing(self._onEdited, isProjected=True)
         self.ui.clearButton.text = _("Clear points (R)")
         self.ui.clearButton.toolTip = _("Forget the points of the segment and take out what they made.")
 

@@ -74,6 +74,9 @@ class ModelChoice:
         blocked = self._box.blockSignals(True)
         if self._wanted in names:
             self._box.setCurrentIndex(names.index(self._wanted))
+        elif names:
+            # Nobody chose yet: the one that takes the most kinds of prompts.
+            self._box.setCurrentIndex(max(range(len(names)), key=lambda index: len(self._models[index].prompts)))
         self._box.blockSignals(blocked)
         self._box.toolTip = _tip(self.model) if self.model is not None else self.whyNot
 

@@ -21,10 +21,11 @@ class PromptDrawing:
 
     Args:
         onEdited: called with the prompts as a person left them, from within Slicer's own event handling.
+        isProjected: points of other slices are shown, too, pale.
     """
 
-    def __init__(self, onEdited: Callable[[Prompts], None]) -> None:
-        self._onEdited = onEdited
+    def __init__(self, onEdited: Callable[[Prompts], None], isProjected: bool = False) -> None:
+        self._onEdited, self._isProjected = onEdited, isProjected
         self._prompts: Prompts = ()
         self._geometry: VolumeGeometry | None = None
         self._drawing = MarkupDrawing(ATTRIBUTE, "AIAA", self._edited)
@@ -42,7 +43,7 @@ class PromptDrawing:
     def show(self, prompts: Prompts, volumeNode: Any) -> None:
         """Show these in the space of a volume, instead of what was shown."""
         self._prompts, self._geometry = prompts, geometryOf(volumeNode)
-        self._drawing.show(drawings(prompts, self._geometry), volumeNode)
+        self._drawing.show(drawings(prompts, self._geometry, self._isProjected), volumeNode)
 
     def setVisible(self, visible: bool) -> None:
         """Show or hide the prompts, now and later."""
@@ -61,7 +62,7 @@ class PromptDrawing:
             self._onEdited(edited)
 
 
-def drawings(prompts: Prompts, geometry: VolumeGeometry) -> dict[str, Drawing]:
+def drawings(prompts: Prompts, geometry: VolumeGeometry, isProjected: bool = False) -> dict[str, Drawing]:
     """Key of each node that is needed → what it shows. Points of a sign share a node; what has lines has its own."""
     points: dict[bool, list[DrawnPoint]] = {}
     found: dict[str, Drawing] = {}
@@ -78,7 +79,9 @@ def drawings(prompts: Prompts, geometry: VolumeGeometry) -> dict[str, Drawing]:
         # Told apart by their form, too.
         glyph = "Sphere3D" if positive else "ThickCross2D"
         color = POSITIVE_COLOR if positive else NEGATIVE_COLOR
-        found["points +" if positive else "points −"] = Drawing(tuple(drawnPoints), color, glyph=glyph)
+        found["points +" if positive else "points −"] = Drawing(
+            tuple(drawnPoints), color, glyph=glyph, isProjected=isProjected
+        )
     return found
 
 

@@ -48,11 +48,8 @@ class ScribbleDisplay:
 
     @staticmethod
     def _made(volumeNode: Any) -> Any:
-        node = slicer.vtkMRMLSegmentationNode()
-        node.SetName("AIAA scribbles")
-        node.SetHideFromEditors(True)
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "AIAA scribbles")
         node.SetSaveWithScene(False)
-        slicer.mrmlScene.AddNode(node)
         node.CreateDefaultDisplayNodes()
         node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
         display = node.GetDisplayNode()
@@ -61,4 +58,6 @@ class ScribbleDisplay:
         display.SetOpacity2DFill(FILL_OPACITY)
         for value, segmentId in IDS.items():
             node.GetSegmentation().AddEmptySegment(segmentId, segmentId, COLORS[value])
+        # Only now: the subject hierarchy complains of segments in a node that it does not know.
+        node.SetHideFromEditors(True)
         return node

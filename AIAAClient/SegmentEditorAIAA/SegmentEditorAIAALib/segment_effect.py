@@ -18,6 +18,7 @@ from IMeasureLib.segment_edit import EMPTY, SegmentEdit, union, without
 from IMeasureLib.tools import Tool
 from IMeasureLib.volume_access import BINARY_LABELMAP, VolumeError, geometryOf, readMask
 
+from .answer_regions import regionsOf
 from .effect_base import AIAAEffect
 from .merging import Merge
 from .segment_state import StateTag
@@ -269,8 +270,7 @@ class SegmentEffect(AIAAEffect):
 
 def maskOf(answer: Any) -> MaskRegion:
     """Everything that a model marked, as one mask on the volume's grid."""
-    regions = list(answer.regions.values())
     whole = EMPTY
-    for region in regions:
+    for region in regionsOf(answer).values():
         whole = union(whole, region)
     return whole
