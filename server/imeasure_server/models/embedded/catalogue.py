@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from imeasure_server.models.description import ModelDescription, ModelType
 
+SCRIBBLES = {"background_scribbles": 2, "foreground_scribbles": 3, "connected": True}
+"""Values in the label that the client need not name, and whether parts that no scribble is on are dropped."""
+
 DESCRIPTIONS: tuple[ModelDescription, ...] = (
     ModelDescription(
         "deepgrow_3d",
@@ -11,6 +14,14 @@ DESCRIPTIONS: tuple[ModelDescription, ...] = (
         "Grows a 3D object from clicks on it and beside it. Best for lesions on CT.",
         {"object": 1},
         deepgrow="3d",
+    ),
+    ModelDescription(
+        "deepgrow_2d",
+        ModelType.DEEPGROW,
+        "Grows an object on one slice from clicks on it and beside it; the other slices stay empty.",
+        {"object": 1},
+        dimension=2,
+        deepgrow="2d",
     ),
     ModelDescription(
         "dextr3d",
@@ -27,5 +38,19 @@ DESCRIPTIONS: tuple[ModelDescription, ...] = (
         {"object": 1},
         interactive=True,
         config={"largest_cc": False},
+    ),
+    ModelDescription(
+        "Histogram+GraphCut",
+        ModelType.SCRIBBLES,
+        "Segments what was scribbled on, for any image: histograms of the scribbles and a minimum cut.",
+        {"object": 1},
+        config=SCRIBBLES,
+    ),
+    ModelDescription(
+        "GMM+GraphCut",
+        ModelType.SCRIBBLES,
+        "Segments what was scribbled on, for any image: mixtures of Gaussians and a minimum cut.",
+        {"object": 1},
+        config=SCRIBBLES,
     ),
 )

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from imeasure_server.imaging.volume import BoolArray, Volume
-from imeasure_server.models.inference import ModelInputError, ModelInputs, ModelOutput
+from imeasure_server.models.inference import ModelInputError, ModelInputs, ModelOutput, Point
+from imeasure_server.segmentation.deepgrow import segment_on_slice
 from imeasure_server.segmentation.engine import Cancellation, SegmentationEngine
 from imeasure_server.segmentation.extreme_points import segment_between
 from imeasure_server.segmentation.object_prompts import ObjectPrompts
 from imeasure_server.segmentation.promptable import segment_object
-from imeasure_server.segmentation.prompts import Box
+from imeasure_server.segmentation.prompts import Box, voxel_of
 
 OBJECT: Mapping[str, int] = {"object": 1}
 
@@ -36,6 +37,17 @@ class PromptedModel(_OnEngine):
     def infer(self, volume: Volume, inputs: ModelInputs, cancellation: Cancellation | None = None) -> ModelOutput:
         """See `InferenceModel.infer`."""
         return answer(segment_object(self._engine, volume, object_prompts(inputs), cancellation))
+
+
+class SliceModel(_OnEngine):
+    """Clicks on one slice: that of the current point, or of the last positive click."""
+
+    def infer(self, volume: Volume, inputs: ModelInputs, cancellation: Cancellation | None = None) -> ModelOutput:
+        """See `InferenceModel.infer`."""
+        prompts = object_prompts(inputs)
+        index = None if inputs.current_point is None else slice_index(inputs.current_point)
+        clicks = prompts.positive_points, prompts.negative_points
+        return answer(segment_on_slice(self._engine, volume, *clicks, index, cancellation))
 
 
 class ExtremePointsModel(_OnEngine):
@@ -69,9 +81,17 @@ def object_prompts(inputs: ModelInputs) -> ObjectPrompts:
     )
 
 
+def slice_index(point: Point) -> int:
+    """Of the slice that a continuous voxel index lies on.
+
+    Raises:
+        ModelInputError: it is no number.
+    """
+    if not np.isfinite(point).all():
+        raise ModelInputError("The current point is not three numbers: send x, y and z in voxels of the image.")
+    return voxel_of(point)[2]
+
+
 def answer(mask: BoolArray) -> ModelOutput:
     """A mask of one object."""
     return ModelOutput(mask.view(np.uint8), OBJECT)
-
-
-__all__ = ["ExtremePointsModel", "ModelInputError", "PromptedModel", "answer", "object_prompts"]
