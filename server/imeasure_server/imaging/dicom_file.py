@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import pydicom
+import pydicom.config
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+"""Odd values are in many headers; warnings about them would write what they say of patients into the log."""
 
 UNREADABLE = (
     OSError,
@@ -25,7 +30,11 @@ UNREADABLE = (
     AttributeError,
     NotImplementedError,
     RuntimeError,
-    RecursionError,
+    AssertionError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    InvalidDicomError,
 )
 """What pydicom raises for damaged or incomplete data sets, depending on what is missing."""
 
@@ -139,7 +148,7 @@ def _parsed(source: Source, content: bytes) -> DicomFile | None:
     try:
         dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True)
         syntax = _transfer_syntax(dataset)
-    except (*UNREADABLE, InvalidDicomError):
+    except UNREADABLE:
         return None
     if syntax == DeflatedExplicitVRLittleEndian:
         return _parsed_deflated(source, content)
@@ -153,7 +162,7 @@ def _parsed(source: Source, content: bytes) -> DicomFile | None:
 def _parsed_deflated(source: Source, content: bytes) -> DicomFile | None:
     try:
         dataset = pydicom.dcmread(io.BytesIO(content))
-    except (*UNREADABLE, InvalidDicomError):
+    except UNREADABLE:
         return None
     for tag in _PIXEL_TAGS:
         if tag in dataset:
@@ -165,5 +174,8 @@ def _parsed_deflated(source: Source, content: bytes) -> DicomFile | None:
 def _transfer_syntax(dataset: pydicom.Dataset) -> UID:
     stated = getattr(dataset, "file_meta", pydicom.Dataset()).get("TransferSyntaxUID")
     if stated:
-        return UID(str(stated))
+        syntax = UID(str(stated))
+        if not syntax.is_transfer_syntax or syntax.is_private:
+            raise ValueError("This is no transfer syntax that anybody could know.")
+        return syntax
     return ImplicitVRLittleEndian if dataset.original_encoding[0] else ExplicitVRLittleEndian

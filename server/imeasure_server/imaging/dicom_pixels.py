@@ -5,13 +5,10 @@
 from __future__ import annotations
 
 import io
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
-import SimpleITK as sitk
 from numpy.typing import NDArray
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
@@ -20,6 +17,7 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from imeasure_server.imaging.dicom_file import UNREADABLE, DicomFile
+from imeasure_server.imaging.gdcm_process import GdcmProcess
 from imeasure_server.imaging.image_error import ImageError, damaged
 
 Values = NDArray[Any]
@@ -31,7 +29,8 @@ _LUMINANCE = np.array([0.299, 0.587, 0.114])
 class PixelReader:
     """Reads the frames of one file after another; keeps the content of the newest file only."""
 
-    def __init__(self) -> None:
+    def __init__(self, gdcm: GdcmProcess) -> None:
+        self._gdcm = gdcm
         self._file: DicomFile | None = None
         self._content = b""
         self._native: Values | None = None
@@ -58,7 +57,7 @@ class PixelReader:
         else:
             if self._dataset is None:
                 self._dataset = _whole(file, content)
-            values = _decoded(self._dataset, file, index)
+            values = _decoded(self._dataset, file, index, self._gdcm)
         return _with_sign(values, file.dataset)
 
 
@@ -101,7 +100,7 @@ def _whole(file: DicomFile, content: bytes) -> pydicom.Dataset:
         raise damaged(file.source.name) from error
 
 
-def _decoded(dataset: pydicom.Dataset, file: DicomFile, index: int) -> Values:
+def _decoded(dataset: pydicom.Dataset, file: DicomFile, index: int, gdcm: GdcmProcess) -> Values:
     try:
         values = np.asarray(pixel_array(dataset, index=index))
         if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
@@ -109,13 +108,14 @@ def _decoded(dataset: pydicom.Dataset, file: DicomFile, index: int) -> Values:
     except UNREADABLE as error:
         if not file.syntax.is_compressed:
             raise damaged(file.source.name) from error
-        gdcm = _decoded_by_gdcm(dataset, file, index)
-        if gdcm is None:
+        alone = _alone(dataset, file, index)  # lossless JPEG, which pydicom does not decode
+        array = None if alone is None else gdcm.decode(alone)
+        if array is None:
             raise ImageError(
                 f"{file.source.name} is compressed as {file.syntax.name}, and is damaged or cannot be decoded here: "
                 "export it uncompressed."
             ) from error
-        values = gdcm
+        values = array[0]
     if values.ndim == 3:
         values = np.rint(values[..., :3] @ _LUMINANCE).astype(values.dtype)
     if values.shape != (int(dataset.Rows), int(dataset.Columns)):
@@ -123,8 +123,8 @@ def _decoded(dataset: pydicom.Dataset, file: DicomFile, index: int) -> Values:
     return values
 
 
-def _decoded_by_gdcm(dataset: pydicom.Dataset, file: DicomFile, index: int) -> Values | None:
-    """A frame that pydicom has no decoder for (lossless JPEG): in a file of its own, without what changes values."""
+def _alone(dataset: pydicom.Dataset, file: DicomFile, index: int) -> bytes | None:
+    """A compressed frame in a file of its own, without what changes its values; None when it is not to be found."""
     single = pydicom.Dataset()
     for keyword in (
         "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration",
@@ -135,20 +135,15 @@ def _decoded_by_gdcm(dataset: pydicom.Dataset, file: DicomFile, index: int) -> V
     single.SOPClassUID, single.SOPInstanceUID, single.Modality = SecondaryCaptureImageStorage, "2.25.1", "OT"
     single.file_meta = FileMetaDataset()
     single.file_meta.TransferSyntaxUID = file.syntax
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "frame.dcm"
-        try:
-            frames = list(generate_frames(dataset.PixelData, number_of_frames=file.frames))
-            single.PixelData = encapsulate([frames[index]])
-            single["PixelData"].VR, single["PixelData"].is_undefined_length = "OB", True
-            pydicom.dcmwrite(path, single, enforce_file_format=True)
-            reader.SetFileName(str(path))
-            array = sitk.GetArrayFromImage(reader.Execute())
-        except UNREADABLE:
-            return None
-    return np.asarray(array[0])
+    buffer = io.BytesIO()
+    try:
+        frames = list(generate_frames(dataset.PixelData, number_of_frames=file.frames))
+        single.PixelData = encapsulate([frames[index]])
+        single["PixelData"].VR, single["PixelData"].is_undefined_length = "OB", True
+        pydicom.dcmwrite(buffer, single, enforce_file_format=True)
+    except UNREADABLE:
+        return None
+    return buffer.getvalue()
 
 
 def _with_sign(values: Values, dataset: pydicom.Dataset) -> Values:

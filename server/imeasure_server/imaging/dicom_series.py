@@ -17,6 +17,7 @@ from imeasure_server.imaging.dicom_file import UNREADABLE, DicomFile, Source, pa
 from imeasure_server.imaging.dicom_frames import Frame, frames_of
 from imeasure_server.imaging.dicom_grid import Stack, parallel_stacks, stack_up
 from imeasure_server.imaging.dicom_pixels import PixelReader
+from imeasure_server.imaging.gdcm_process import GdcmProcess
 from imeasure_server.imaging.image_error import ImageError, damaged
 
 _NOT_IMAGES = ("SEG", "PR", "SR", "KO", "REG", "RTSTRUCT", "RTPLAN")
@@ -114,14 +115,15 @@ def _write_as(folder: Path, stack: Stack, dtype: np.dtype[Any]) -> None:
     voxels = np.lib.format.open_memmap(
         folder / VOXELS, mode="w+", dtype=dtype, shape=stack.geometry.shape, fortran_order=True
     )
-    reader = PixelReader()
     written: set[int] = set()
-    for index, frame in enumerate(stack.frames):
-        content = reader.content(frame.file)
-        if id(frame.file) not in written:
-            (folder / HEADERS / f"{len(written):05d}.dcm").write_bytes(frame.file.header(content))
-            written.add(id(frame.file))
-        _put(reader.frame(frame.file, frame.index), frame, voxels.T[index])
+    with GdcmProcess() as gdcm:
+        reader = PixelReader(gdcm)
+        for index, frame in enumerate(stack.frames):
+            content = reader.content(frame.file)
+            if id(frame.file) not in written:
+                (folder / HEADERS / f"{len(written):05d}.dcm").write_bytes(frame.file.header(content))
+                written.add(id(frame.file))
+            _put(reader.frame(frame.file, frame.index), frame, voxels.T[index])
 
 
 def _put(stored: NDArray[Any], frame: Frame, out: NDArray[Any]) -> None:
