@@ -3,75 +3,38 @@ build on."""
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Callable
 
 import numpy.typing as npt
 import slicer
 
-from IMeasureLib.crop_region import MaskRegion
-from IMeasureLib.geometry import GeometryError
 from IMeasureLib.http_client import ServerError
 from IMeasureLib.jobs import BackgroundJob, ManualTimer, Progress, TimerFactory
 from IMeasureLib.volume_access import VolumeError
 
+from .asking import MaskAnswer, ask, sourceOf
 from .client_settings import ClientSettings
-from .detection import Connection, baseAddress, refreshed
-from .detection import connect as connectTo
-from .mask_grid import Mask
-from .mask_labels import labelsIn, regionsOf
+from .detection import Connection
 from .model_info import KINDS, PROMPTS, ModelInfo
-from .nifti import encodeNifti
 from .region import Region
-from .segmentation_server import SegmentationServer
 from .segments import SegmentsResult, addSegments, newSegmentation, replaceSegment
-from .sessions import SessionBook, Source
-from .task import Line, Model, PreparedTask, Task, TaskError, prepare
+from .server_link import ConsentError, ServerLink, applicationSettings
+from .task import Line, Model, Task, TaskError, prepare
 
-__all__ = ["AIAAClientLogic", "ConsentError", "MaskAnswer", "Task", "TaskError"]
+__all__ = ["AIAAClientLogic", "ConsentError", "MaskAnswer", "Task", "TaskError", "applicationSettings"]
 
-Work = Callable[[threading.Event, Progress], "MaskAnswer"]
-
-
-class ConsentError(PermissionError):
-    """Images would go to another machine, and nobody has said that they may."""
+Work = Callable[[threading.Event, Progress], MaskAnswer]
 
 
-EXPECTED_ERRORS = (ConsentError, GeometryError, ServerError, TaskError, VolumeError)
-"""Their messages are sentences for the person at the screen."""
-
-
-@dataclass(frozen=True, eq=False)
-class MaskAnswer:
-    """What a model said.
-
-    Attributes:
-        mask: (k, j, i) label values on the whole volume's grid; None when the model makes no mask.
-        labels: name → value of the labels that are in it.
-        regions: name → voxels of each label in a tight box.
-        result: the server's JSON.
-        seconds: from asking to having it.
-        model: that was asked.
-        sent: bytes of the volume that were sent for it; 0 where the server had it.
-    """
-
-    mask: Mask | None = field(repr=False)
-    labels: Mapping[str, int]
-    regions: Mapping[str, MaskRegion] = field(repr=False)
-    result: Mapping[str, Any]
-    seconds: float
-    model: ModelInfo
-    sent: int
-
-
-class AIAAClientLogic:
+class AIAAClientLogic(ServerLink):
     """Ask models of a server about volumes, and keep what they say in the scene.
 
     Positions are world RAS mm, masks (k, j, i) arrays on the volume's grid. A failed question changes nothing.
+
+    Attributes:
+        chosenModel: name of the model for which the panel opened the Segment Editor last, "" for none.
     """
 
     def __init__(
@@ -81,148 +44,14 @@ class AIAAClientLogic:
         scene: Any = None,
     ) -> None:
         """Without arguments: settings of the application where there is one, and ``slicer.mrmlScene``."""
-        self.settings = settings if settings is not None else applicationSettings()
-        self._timerFactory = timerFactory
+        super().__init__(settings, timerFactory)
         self._scene = scene
-        self._sessions = SessionBook()
-        self._connection: Connection | None = None
-        self._trouble = ""
-        self._looking = 0
-        self._told: Any = (None, "", False)
-        self._listeners: list[Callable[[], None]] = []
         self._regions: dict[Any, Region] = {}
+        self.chosenModel = ""
 
     @property
     def scene(self) -> Any:
         return self._scene if self._scene is not None else slicer.mrmlScene
-
-    # --- server
-
-    @property
-    def connection(self) -> Connection | None:
-        """The server that answered last, None when none did or the settings name another one now."""
-        connection = self._connection
-        if connection is None:
-            return None
-        try:
-            return connection if connection.address == baseAddress(self.settings.serverURL) else None
-        except ServerError:
-            return None
-
-    @property
-    def connectionTrouble(self) -> str:
-        """Why the last server could not be used, in a sentence; "" when it could, or is not known yet."""
-        return "" if self.connection is not None else self._trouble
-
-    @property
-    def isConnecting(self) -> bool:
-        """Whether a server is being asked (``requestConnection``)."""
-        return self._looking > 0
-
-    def connect(self, address: str = "", apiKey: str = "") -> Connection:
-        """Use a server from now on, and wait for its answer; without an address, that of the settings.
-
-        Raises:
-            ServerError: it does not answer, or is no AIAA or MONAI Label server; says what is wrong. The settings
-                are as before then.
-        """
-        url = address or self.settings.serverURL
-        key = apiKey or (self.settings.keyFor(url) if address else self.settings.apiKey)
-        connection = connectTo(url, key, self._sessions)
-        if address:
-            self.settings.serverURL = connection.address
-        if apiKey:
-            self.settings.apiKey = apiKey
-        self.adopt(connection)
-        return connection
-
-    def requestConnection(
-        self,
-        onResult: Callable[[Connection], None] | None = None,
-        onFailure: Callable[[Exception], None] | None = None,
-        onCancelled: Callable[[], None] | None = None,
-    ) -> BackgroundJob[Connection]:
-        """Ask the server of the settings in the background; it is used (``connection``) once it answered."""
-        look = self.probe(self.settings.serverURL, self.settings.apiKey)
-
-        def answered(connection: Connection) -> None:
-            self._looking -= 1
-            self.adopt(connection)
-            if onResult is not None:
-                onResult(connection)
-
-        def failed(error: Exception) -> None:
-            self._looking -= 1
-            self.adopt(None, self.sentenceFor(error))
-            if onFailure is not None:
-                onFailure(error)
-
-        def cancelled() -> None:
-            self._looking -= 1
-            self._tell()
-            if onCancelled is not None:
-                onCancelled()
-
-        self._looking += 1
-        self._tell()
-        return BackgroundJob(
-            lambda cancel, progress: look(cancel), answered, failed, None, cancelled, self._timerFactory
-        ).start()
-
-    def probe(self, url: str, key: str) -> Callable[[threading.Event | None], Connection]:
-        """What asks a server whether it is there: to be called on another thread."""
-        known = self.connection
-        if known is not None and known.client.apiKey == key and url == self.settings.serverURL:
-            return lambda cancel: refreshed(known, cancel)
-        return lambda cancel: connectTo(url, key, self._sessions, cancel)
-
-    def adopt(self, connection: Connection | None, trouble: str = "") -> None:
-        """Use a server that answered, or none (``trouble`` says why), and tell the listeners. GUI thread."""
-        self._connection, self._trouble = connection, trouble
-        if connection is not None:
-            self.settings.remember(connection.address)
-        self._tell()
-
-    def _tell(self) -> None:
-        """Call the listeners, when there is something new."""
-        connection = self._connection
-        known = None if connection is None else (connection.address, connection.protocols, connection.models)
-        state = (known, self._trouble, self.isConnecting)
-        if state != self._told:
-            self._told = state
-            for listener in list(self._listeners):
-                listener()
-
-    def addListener(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` whenever the server, its models, its trouble or ``isConnecting`` changed."""
-        if callback not in self._listeners:
-            self._listeners.append(callback)
-
-    def removeListener(self, callback: Callable[[], None]) -> None:
-        """Call it no more."""
-        if callback in self._listeners:
-            self._listeners.remove(callback)
-
-    def models(self, kind: str = "") -> list[ModelInfo]:
-        """Ask the server for its models and wait; ``kind`` (one of ``model_info.KINDS``) for those that can do that.
-
-        Raises:
-            ServerError: there is no answer.
-        """
-        self.connect()
-        return self.knownModels(kind)
-
-    def knownModels(self, kind: str = "") -> list[ModelInfo]:
-        """The same from the last answer, at once."""
-        connection = self.connection
-        models = connection.models if connection is not None else ()
-        return [model for model in models if not kind or kind in model.kinds]
-
-    def close(self) -> None:
-        """Let the server forget what it was sent; Slicer exits. Does not wait for it."""
-        connection = self._connection
-        if connection is not None:
-            threading.Thread(target=connection.client.closeSessions, daemon=True).start()
 
     # --- ask
 
@@ -240,15 +69,28 @@ class AIAAClientLogic:
             VolumeError, GeometryError, TaskError: it cannot be asked.
             ServerError, ConsentError: the server cannot or must not be asked.
         """
-        return BackgroundJob(self._work(task), onResult, onFailure, onProgress, onCancelled, self._timerFactory).start()
+
+        def failed(error: Exception) -> None:
+            if isinstance(error, ServerError) and error.status is None and not self.isConnecting:
+                self.requestConnection()  # it may be gone: whoever shows the server's state should know
+            onFailure(error)
+
+        work = self._work(task, self._answering())
+        return BackgroundJob(work, onResult, failed, onProgress, onCancelled, self._timerFactory).start()
 
     def run(self, task: Task, progress: Progress | None = None) -> MaskAnswer:
         """Ask, and wait for the answer. Raises what ``request`` raises, and ServerError when there is no answer."""
-        return self._work(task)(threading.Event(), progress or _quiet)
+        return self._work(task, self.connection or self.connect())(threading.Event(), progress or _quiet)
 
-    def _work(self, task: Task) -> Work:
+    def _answering(self) -> Connection:
+        """The server that answered. ServerError where none did: the GUI thread does not wait for it."""
+        if self.connection is None:
+            words = f"The server at {self.settings.serverURL} has not answered yet."
+            raise ServerError(self.connectionTrouble or words)
+        return self.connection
+
+    def _work(self, task: Task, connection: Connection) -> Work:
         """Take from the scene what the question needs; the rest is done on the caller's thread."""
-        connection = self.connection or self.connect()
         self._checkConsent(connection.address)
         model = self._model(task.model, connection)
         self._checkKinds(task, model)
@@ -383,51 +225,6 @@ class AIAAClientLogic:
     def _asked(self, task: Task, segmentationNode: Any, segmentId: str | None = None) -> SegmentsResult:
         return self.apply(task, self.run(task), segmentationNode, segmentId)
 
-    @staticmethod
-    def sentenceFor(error: Exception) -> str:
-        """What to tell a person about an error; one that nobody foresaw is logged with its traceback."""
-        if isinstance(error, EXPECTED_ERRORS):
-            return str(error)
-        logging.error("AIAAClient: unexpected error", exc_info=error)
-        return "Something unexpected went wrong; the Error Log (Ctrl+0) says what."
-
-
-def sourceOf(prepared: PreparedTask) -> Source:
-    """What is sent, and a key that changes with every change of it."""
-    node, image = prepared.task.volumeNode, prepared.task.volumeNode.GetImageData()
-    voxels, affine = prepared.sentVoxels, prepared.affine
-    scalars = image.GetPointData().GetScalars()
-    key = (node.GetID(), id(node), image.GetMTime(), scalars.GetMTime(), affine.tobytes(), prepared.region)
-    k, j, i = voxels.shape
-    owner = f"{node.GetID()} {'whole' if prepared.region is None else 'region'}"
-    return Source(key, lambda packed: encodeNifti(voxels, affine, packed), affine, (i, j, k), owner)
-
-
-def ask(
-    client: SegmentationServer,
-    model: ModelInfo,
-    prepared: PreparedTask,
-    source: Source,
-    cancel: threading.Event | None,
-    progress: Progress | None,
-) -> MaskAnswer:
-    """Put a prepared question; blocks, and touches neither Qt nor MRML."""
-    began = time.monotonic()
-    reply = client.infer(model, prepared.question, source, cancel, progress)
-    mask = prepared.whole(reply.mask)
-    names = _labelNames(reply.result) or model.labels
-    labels = labelsIn(mask, names, model.name) if mask is not None else {}
-    regions = regionsOf(mask, labels) if mask is not None else {}
-    return MaskAnswer(mask, labels, regions, reply.result, time.monotonic() - began, model, reply.sent)
-
-
-def _labelNames(result: Mapping[str, Any]) -> dict[str, int]:
-    """What the answer itself calls the labels (MONAI Label's ``label_names``), where it does."""
-    names = result.get("label_names")
-    if not isinstance(names, Mapping):
-        return {}
-    return {str(name): int(value) for name, value in names.items() if isinstance(value, (int, float)) and value > 0}
-
 
 def _nameOf(volumeNode: Any) -> Any:
     """What a region is remembered by: another grid in the same node has other regions."""
@@ -437,12 +234,3 @@ def _nameOf(volumeNode: Any) -> Any:
 
 def _quiet(_line: str) -> None:
     pass
-
-
-def applicationSettings() -> ClientSettings:
-    """Settings of the running application; in a script without one, of the environment alone."""
-    try:
-        import qt
-    except ImportError:
-        return ClientSettings()
-    return ClientSettings(qt.QSettings())

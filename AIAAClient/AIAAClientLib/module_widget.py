@@ -17,12 +17,20 @@ from IMeasureLib.status_line import StatusLine
 
 from .connection_row import ConnectionRow
 from .logic import AIAAClientLogic, MaskAnswer
-from .model_info import INFERENCE, SEGMENTATION, ModelInfo
+from .model_info import DEXTR3D, INFERENCE, PROMPTS, SCRIBBLES, SEGMENTATION, ModelInfo
 from .model_tree import ModelTree, detailsOf
 from .parameter_node import parameterNode
 from .run_control import RunControl
 from .segments import newSegmentation
 from .task import Task
+
+EFFECTS = {
+    PROMPTS: "AI Smart clicks",
+    DEXTR3D: "AI Boundary points",
+    SCRIBBLES: "AI Scribbles",
+    SEGMENTATION: "AI Auto segmentation",
+}
+"""What is asked of a model → the effect of SegmentEditorAIAA for it."""
 
 DETAIL_LINES = 3
 """Of a model's description, so that nothing below it moves when another is chosen."""
@@ -237,6 +245,14 @@ class AIAAClientWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         editor.setSegmentationNode(segmentation)
         if self.volume is not None:
             editor.setSourceVolumeNode(self.volume)
+        if self.model is not None:
+            self.logic.chosenModel = self.model.name
+            editor.setActiveEffectByName(effectFor(self.model))
+
+
+def effectFor(model: ModelInfo) -> str:
+    """Name of the Segment Editor's effect that leads such a model."""
+    return next((name for kind, name in EFFECTS.items() if kind in model.kinds), "")
 
 
 def _runsAlone(model: ModelInfo) -> bool:

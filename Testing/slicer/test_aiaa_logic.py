@@ -261,11 +261,23 @@ def test_a_mask_that_holds_nothing_makes_no_segment(logic, server, bright):
 
 def test_a_question_in_the_background(logic, bright):
     said, answers = [], []
+    with pytest.raises(ServerError, match="has not answered yet"):
+        logic.request(Task.segmentation(bright, "organs"), answers.append, pytest.fail)
+    logic.connect()
     job = logic.request(Task.segmentation(bright, "organs"), answers.append, pytest.fail, said.append)
     job.wait(20)
     assert np.array_equal(answers[0].mask != 0, voxelsOf(bright) > 0)
     assert said[0] == "Preparing the volume."
     assert said[-1] == "The server is working."
+
+
+def test_a_server_that_dies_is_noticed(logic, server, bright, odd_server):
+    logic.connect()
+    odd_server.stop()
+    errors = []
+    logic.request(Task.segmentation(bright, "organs"), pytest.fail, errors.append).wait(20)
+    assert "No AIAA or MONAI Label server is running" in str(errors[0])
+    assert logic.isConnecting  # it is looked whether the server is there
 
 
 def test_a_cancelled_question_delivers_nothing(logic, server, bright):
