@@ -13,7 +13,6 @@ from IMeasureLib.prompts import PromptError
 from IMeasureLib.segment_edit import EMPTY, SegmentEdit
 from IMeasureLib.volume_access import adoptGeometry, geometryOf, readMask
 
-from .answer_regions import regionsOf
 from .effect_base import AIAAEffect
 from .merging import isUntouched
 from .question import Question
@@ -72,7 +71,7 @@ class AutoEffect(AIAAEffect):
 
     def refresh(self) -> None:
         self.showRunButton()
-        if not self.queue.isBusy:
+        if not self.queue.isBusy and not self.isFailureShown:
             self.status.show(self.whyNot() or self._modelText())
 
     def modelChanged(self) -> None:
@@ -108,8 +107,7 @@ class AutoEffect(AIAAEffect):
         """Write each label into a segment, all as one step of undo."""
         if segmentationNode.GetScene() is None or segmentationNode != self.segmentationNode:
             return
-        regions = regionsOf(answer)
-        names = [name for name in answer.labels if name in regions]
+        names = list(answer.regions)
         if not names:
             self.status.show(_("{model} found nothing in this volume.").format(model=answer.model.name))
             return
@@ -117,7 +115,7 @@ class AutoEffect(AIAAEffect):
         self.scriptedEffect.saveStateForUndo()
         selected = self.segmentId
         for name in names:
-            self._write(name, regions[name], answer.model.name, segmentationNode, volumeNode)
+            self._write(name, answer.regions[name], answer.model.name, segmentationNode, volumeNode)
         if not selected:
             self.scriptedEffect.parameterSetNode().SetSelectedSegmentID(self._lastWritten)
         shown = ", ".join(names[:NAMES_SHOWN])

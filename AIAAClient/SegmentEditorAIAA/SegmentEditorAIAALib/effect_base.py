@@ -50,6 +50,7 @@ class AIAAEffect(AbstractScriptedSegmentEditorEffect):
         AbstractScriptedSegmentEditorEffect.__init__(self, scriptedEffect)
         self._isActive = False
         self._observed: list = []
+        self.hasFailed = False
         self.status: StatusLine | None = None
 
     def clone(self) -> Any:
@@ -170,10 +171,20 @@ class AIAAEffect(AbstractScriptedSegmentEditorEffect):
 
     def activate(self) -> None:
         self._isActive = True
+        self.hasFailed = False
         self.shortcuts.install()
+        self._takeModel()
         self.server.start()
         self.retarget()
         self.showRunButton()
+
+    def _takeModel(self) -> None:
+        """Use the model that was chosen in the module's panel, once, when it can do this."""
+        name = getattr(self.logic, "chosenModel", "")
+        if name and name in [model.name for model in self.logic.knownModels(self.kind)]:
+            self.logic.chosenModel = ""
+            self.scriptedEffect.setParameter("Model", name)
+            self.models.choose(name)
 
     def deactivate(self) -> None:
         self._isActive = False
@@ -270,6 +281,7 @@ class AIAAEffect(AbstractScriptedSegmentEditorEffect):
             self.escape.giveBack()
 
     def _onAnswer(self, question: Question, answer: Any) -> None:
+        self.hasFailed = False
         with slicer.util.RenderBlocker():
             question.apply(answer)
 
@@ -278,4 +290,10 @@ class AIAAEffect(AbstractScriptedSegmentEditorEffect):
 
     def failed(self, sentence: str) -> None:
         """The question was not answered."""
+        self.hasFailed = True
         self.status.error(sentence)
+
+    @property
+    def isFailureShown(self) -> bool:
+        """Whether the status says why the last question failed, and the server has not come back since."""
+        return self.hasFailed and not self.server.isUp

@@ -18,7 +18,6 @@ from IMeasureLib.segment_edit import EMPTY, SegmentEdit, union, without
 from IMeasureLib.tools import Tool
 from IMeasureLib.volume_access import BINARY_LABELMAP, VolumeError, geometryOf, readMask
 
-from .answer_regions import regionsOf
 from .effect_base import AIAAEffect
 from .merging import Merge
 from .segment_state import StateTag
@@ -163,12 +162,13 @@ class SegmentEffect(AIAAEffect):
         self.showRunButton()
         hint = self.hint()
         # Said once: what was said since ("Cancelled", a failure) stays until something else is the case.
-        if hint != self._told and not self.queue.isBusy:
+        if hint != self._told and not self.queue.isBusy and not self.isFailureShown:
             self._told = hint
             self.status.show(hint)
 
     def say(self, sentence: str) -> None:
         """Say what came of something; it stays until something else is the case."""
+        self.hasFailed = False
         self._told = self.hint()
         self.status.show(sentence)
 
@@ -271,6 +271,6 @@ class SegmentEffect(AIAAEffect):
 def maskOf(answer: Any) -> MaskRegion:
     """Everything that a model marked, as one mask on the volume's grid."""
     whole = EMPTY
-    for region in regionsOf(answer).values():
+    for region in answer.regions.values():
         whole = union(whole, region)
     return whole

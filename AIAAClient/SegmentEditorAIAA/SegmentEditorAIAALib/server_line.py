@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
-from IMeasureLib.jobs import BackgroundJob
 from IMeasureLib.server_row import AMBER, GREEN, GREY, RED, light
 from IMeasureLib.settings import hostOf
 
+LOOK_MS = 5_000
+"""How often a server that is not there is looked for."""
+
 
 class ServerLine:
-    """Shows what the logic knows of the server, and asks when it knows nothing.
+    """Shows what the logic knows of the server, and looks for it while it is not there.
 
     Args:
         ui: widgets serverLight, serverLabel, consentButton, serverButton.
@@ -24,10 +27,10 @@ class ServerLine:
 
     def __init__(self, ui: Any, logic: Any, onChanged: Callable[[], None]) -> None:
         self._ui, self._logic, self._onChanged = ui, logic, onChanged
-        self._job: BackgroundJob[Any] | None = None
-        self._trouble = ""
-        self._asked = ""
         self._isOn = False
+        self._timer = qt.QTimer()
+        self._timer.setInterval(LOOK_MS)
+        self._timer.connect("timeout()", self.look)
         ui.consentButton.connect("clicked()", self._onConsent)
         ui.serverButton.connect("clicked()", self._onSettings)
 
@@ -45,7 +48,9 @@ class ServerLine:
     def whyNot(self) -> str:
         """Why nothing can be asked, in a sentence; "" when it can."""
         if self._connection is None:
-            return self._trouble or _("The server at {address} has not answered yet.").format(address=self._netloc)
+            return self._logic.connectionTrouble or _("The server at {address} has not answered yet.").format(
+                address=self._netloc
+            )
         if not self.hasConsent:
             return _("Allow first that the volume is sent to {host}: the button in the first line.").format(
                 host=hostOf(self._logic.settings.serverURL)
@@ -66,6 +71,7 @@ class ServerLine:
         if not self._isOn:
             self._isOn = True
             self._logic.addListener(self._onLogic)
+            self._timer.start()
         self._onLogic()
         self.look()
 
@@ -74,32 +80,14 @@ class ServerLine:
         if self._isOn:
             self._isOn = False
             self._logic.removeListener(self._onLogic)
-        if self._job is not None:
-            self._job.cancel()
-            self._job = None
+            self._timer.stop()
 
     def look(self) -> None:
         """Ask the server what it has, unless that is known or being asked."""
-        if self._connection is not None or self._job is not None:
-            return
-        self._asked = self._logic.settings.serverURL
-        try:
-            self._job = self._logic.requestConnection(self._answered, self._failed)
-        except Exception as error:  # noqa: BLE001 - an address that is none is said in the line, too
-            self._failed(error)
-        self.show()
-
-    def _answered(self, _connection: Any) -> None:
-        self._job, self._trouble = None, ""
-        self._onLogic()
-
-    def _failed(self, error: Exception) -> None:
-        self._job, self._trouble = None, self._logic.sentenceFor(error)
-        self._onLogic()
+        if self._connection is None and not self._logic.isConnecting:
+            self._logic.requestConnection()
 
     def _onLogic(self) -> None:
-        if self._connection is not None or self._asked != self._logic.settings.serverURL:
-            self._trouble = ""
         self.show()
         self._onChanged()
 
@@ -118,7 +106,7 @@ class ServerLine:
         ui.serverLight.setPixmap(light(color))
         ui.serverLabel.text = text
         for widget in (ui.serverLight, ui.serverLabel):
-            widget.toolTip = self._trouble or text
+            widget.toolTip = self._logic.connectionTrouble or text
         ui.consentButton.setVisible(self._connection is not None and not self.hasConsent)
         host = hostOf(self._logic.settings.serverURL)
         ui.consentButton.text = _("Send images to {host}").format(host=host)
@@ -129,7 +117,7 @@ class ServerLine:
 
     def _words(self) -> tuple[str, str]:
         """Colour of the light, and what the line says."""
-        if self._connection is None and self._job is not None:
+        if self._connection is None and not self._logic.connectionTrouble:
             return GREY, _("Looking for a server at {address}…").format(address=self._netloc)
         if self._connection is None:
             return RED, _("No server at {address}").format(address=self._netloc)
