@@ -1,7 +1,7 @@
 """Small models with random weights, made by the real packages in their own format.
 
-Run by the Python of .venv-third-party: ``python tiny_models.py nninteractive|sam2 FOLDER``. Each writes what an operator
-would put into a model's folder, and nothing else.
+Run by the Python of .venv-third-party: ``python tiny_models.py nninteractive|sam2 FOLDER``. Each writes what an
+operator would put into a model's folder beside its config_aiaa.json.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def make_nninteractive(folder: Path) -> None:
 
 @torch.no_grad()
 def _answer_prompts_only(network: torch.nn.Module) -> None:
-    """Shift the last layer so that noise alone is background: an object that fills the image is looked at for minutes."""
+    """Make noise alone background: an object that fills the image would be looked at for minutes."""
     silent = torch.zeros(1, 8, *PATCH)
     silent[:, 0] = torch.randn(PATCH)
     background, foreground = network(silent)[0]
@@ -94,7 +94,135 @@ def _answer_prompts_only(network: torch.nn.Module) -> None:
     last.bias[0] += (foreground - background).max() + 0.5
 
 
+def _position(features: int) -> dict[str, object]:
+    target = "sam2.modeling.position_encoding.PositionEmbeddingSine"
+    return {"_target_": target, "num_pos_feats": features, "normalize": True, "scale": None, "temperature": 10000}
+
+
+def _attention(**more: object) -> dict[str, object]:
+    return {
+        "_target_": "sam2.modeling.sam.transformer.RoPEAttention",
+        "rope_theta": 10000.0,
+        "feat_sizes": [4, 4],
+        "embedding_dim": 32,
+        "num_heads": 1,
+        "downsample_rate": 1,
+        "dropout": 0.0,
+        **more,
+    }
+
+
+def sam2_config() -> dict[str, object]:
+    """sam2.1_hiera_t.yaml with everything small."""
+    encoder = {
+        "_target_": "sam2.modeling.backbones.image_encoder.ImageEncoder",
+        "scalp": 1,
+        "trunk": {
+            "_target_": "sam2.modeling.backbones.hieradet.Hiera",
+            "embed_dim": 8,
+            "num_heads": 1,
+            "stages": [1, 1, 2, 1],
+            "global_att_blocks": [3],
+            "window_spec": [4, 4, 4, 2],
+            "window_pos_embed_bkg_spatial_size": [4, 4],
+        },
+        "neck": {
+            "_target_": "sam2.modeling.backbones.image_encoder.FpnNeck",
+            "position_encoding": _position(32),
+            "d_model": 32,
+            "backbone_channel_list": [64, 32, 16, 8],
+            "fpn_top_down_levels": [2, 3],
+            "fpn_interp_model": "nearest",
+        },
+    }
+    layer = {
+        "_target_": "sam2.modeling.memory_attention.MemoryAttentionLayer",
+        "activation": "relu",
+        "dim_feedforward": 32,
+        "dropout": 0.0,
+        "pos_enc_at_attn": False,
+        "self_attention": _attention(),
+        "d_model": 32,
+        "pos_enc_at_cross_attn_keys": True,
+        "pos_enc_at_cross_attn_queries": False,
+        "cross_attention": _attention(rope_k_repeat=True, kv_in_dim=16),
+    }
+    memory = {
+        "_target_": "sam2.modeling.memory_encoder.MemoryEncoder",
+        "in_dim": 32,
+        "out_dim": 16,
+        "position_encoding": _position(16),
+        "mask_downsampler": {
+            "_target_": "sam2.modeling.memory_encoder.MaskDownSampler",
+            "embed_dim": 32,
+            "kernel_size": 3,
+            "stride": 2,
+            "padding": 1,
+        },
+        "fuser": {
+            "_target_": "sam2.modeling.memory_encoder.Fuser",
+            "layer": {
+                "_target_": "sam2.modeling.memory_encoder.CXBlock",
+                "dim": 32,
+                "kernel_size": 7,
+                "padding": 3,
+                "layer_scale_init_value": 1e-6,
+                "use_dwconv": True,
+            },
+            "num_layers": 1,
+        },
+    }
+    return {
+        "_target_": "sam2.modeling.sam2_base.SAM2Base",
+        "image_encoder": encoder,
+        "memory_attention": {
+            "_target_": "sam2.modeling.memory_attention.MemoryAttention",
+            "d_model": 32,
+            "pos_enc_at_input": True,
+            "layer": layer,
+            "num_layers": 1,
+        },
+        "memory_encoder": memory,
+        "num_maskmem": 7,
+        "image_size": 64,
+        "sigmoid_scale_for_mem_enc": 20.0,
+        "sigmoid_bias_for_mem_enc": -10.0,
+        "use_mask_input_as_output_without_sam": True,
+        "directly_add_no_mem_embed": True,
+        "no_obj_embed_spatial": True,
+        "use_high_res_features_in_sam": True,
+        "multimask_output_in_sam": True,
+        "iou_prediction_use_sigmoid": True,
+        "use_obj_ptrs_in_encoder": True,
+        "add_tpos_enc_to_obj_ptrs": True,
+        "proj_tpos_enc_in_obj_ptrs": True,
+        "use_signed_tpos_enc_to_obj_ptrs": True,
+        "only_obj_ptrs_in_the_past_for_eval": True,
+        "pred_obj_scores": True,
+        "pred_obj_scores_mlp": True,
+        "fixed_no_obj_ptr": True,
+        "multimask_output_for_tracking": True,
+        "use_multimask_token_for_obj_ptr": True,
+        "multimask_min_pt_num": 0,
+        "multimask_max_pt_num": 1,
+        "use_mlp_for_obj_ptr_proj": True,
+    }
+
+
+def make_sam2(folder: Path) -> None:
+    """A network like SAM 2.1's, of a hundredth of its size, as its authors save it."""
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+
+    config = sam2_config()
+    (folder / "tiny.yaml").write_text(OmegaConf.to_yaml({"model": config}))
+    network = instantiate(OmegaConf.create(config))
+    with torch.no_grad():  # there is an object wherever somebody points
+        network.sam_mask_decoder.pred_obj_score_head.layers[-1].bias += 10.0
+    torch.save({"model": network.state_dict()}, folder / "tiny.pt")
+
+
 if __name__ == "__main__":
     torch.manual_seed(7)
     kind, place = sys.argv[1:]
-    {"nninteractive": make_nninteractive}[kind](Path(place))
+    {"nninteractive": make_nninteractive, "sam2": make_sam2}[kind](Path(place))
