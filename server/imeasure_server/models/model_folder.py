@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from imeasure_server.models import third_party
 from imeasure_server.models.config.aiaa import CONFIG_NAME, AiaaConfig, load_config, read_config
 from imeasure_server.models.config.bundle import bundle_config
 from imeasure_server.models.config.data_files import DataKind, find_bundle, find_data
@@ -51,6 +52,8 @@ def read_folder(folder: Path) -> ModelFolder:
         elif not raw:
             raise ConfigError("", f"The folder has no {CONFIG_NAME}.")
         config = read_config(raw)
+        if config.loader in third_party.PACKAGES:
+            config = _third_party(config, config.loader, folder)
         if config.loader in WITHOUT_DATA:
             return ModelFolder(config, str(config.loader), digest, None)
         kind, data = find_data(folder, config)
@@ -64,6 +67,18 @@ def read_folder(folder: Path) -> ModelFolder:
         raise ConfigError("data", "The archive must be unpacked.")
     loader = "network" if kind is DataKind.WEIGHTS else kind.value
     return ModelFolder(config, loader, digest, data)
+
+
+def _third_party(config: AiaaConfig, loader: str, folder: Path) -> AiaaConfig:
+    """The config with what the package and the files of the weights add to it.
+
+    Raises:
+        ConfigError: the package is not installed.
+    """
+    reason = third_party.why_not(loader)
+    if reason is not None:
+        raise ConfigError("loader", reason)
+    return replace(config, licence=config.licence or third_party.licence_of(loader, folder), interactive=True)
 
 
 def folder_digest(folder: Path) -> str:
