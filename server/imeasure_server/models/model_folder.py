@@ -52,7 +52,7 @@ def read_folder(folder: Path) -> ModelFolder:
         elif not raw:
             raise ConfigError("", f"The folder has no {CONFIG_NAME}.")
         config = read_config(raw)
-        if config.loader in third_party.PACKAGES:
+        if config.loader is not None and config.loader in third_party.PACKAGES:
             config = _third_party(config, config.loader, folder)
         if config.loader in WITHOUT_DATA:
             return ModelFolder(config, str(config.loader), digest, None)
