@@ -68,10 +68,12 @@ class ConnectionRow(ServerRow):
 
     def _onLogicChanged(self) -> None:
         """The console or an effect found a server, or lost it."""
-        connection = self._logic.connection
-        if connection is not None and not self.isUp:
-            self._ui.addressEdit.text = self._settings.serverURL
-            self._checked(self._settings.serverURL, "")
+        url, trouble = self._settings.serverURL, self._logic.connectionTrouble
+        if self._logic.connection is not None and not (self.isUp and self._ui.addressEdit.text == url):
+            self._ui.addressEdit.text, self._ui.keyEdit.text = url, self._settings.typedKey
+            self._checked(url, "")
+        elif trouble and self.isUp and not self._logic.isConnecting:
+            self._checked(url, trouble)
 
     def _answered(self, address: str, answer: Connection) -> None:
         if address == self._settings.serverURL:

@@ -48,6 +48,8 @@ class AIAAClientWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = AIAAClientLogic(timerFactory=qtTimer)
         self._parameterNode: Any = None
         self._guiTag: Any = None
+        self._hinted = ""
+        self._listed = ""
 
     # ---- set-up and what Slicer calls
 
@@ -69,6 +71,9 @@ class AIAAClientWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.job = RunControl(self.logic, self.status, ui.requestLog, self._scheduleRefresh)
         self.server = ConnectionRow(ui, self.logic, self._onServerChanged)
         ui.segmentsTable.selectionMode = qt.QAbstractItemView.NoSelection
+        policy = ui.segmentsTable.sizePolicy  # without segments there is a gap: nothing moves when they come
+        policy.setRetainSizeWhenHidden(True)
+        ui.segmentsTable.setSizePolicy(policy)
         ui.runButton.connect("clicked()", self.onRun)
         ui.editorButton.connect("clicked()", self.onEditor)
         self.logic.addListener(self._onModelsChanged)
@@ -152,6 +157,7 @@ class AIAAClientWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         segmentation = self._parameterNode.segmentation
         if ui.segmentsTable.segmentationNode() is not segmentation:
             ui.segmentsTable.setSegmentationNode(segmentation)
+        ui.segmentsTable.setVisible(segmentation is not None)
         ui.modelLabel.text = ui.modelLabel.toolTip = detailsOf(model) if model is not None else ""
         whyNot = self._whyNot()
         ui.runButton.enabled = not whyNot and not self.job.isBusy
@@ -161,8 +167,6 @@ class AIAAClientWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             widget.enabled = not self.job.isBusy
         if not self.status.isBusy and (not self.status.text or self.status.text == self._hinted):
             self._hint()
-
-    _hinted = ""
 
     def _hint(self) -> None:
         """Say what to do next."""
@@ -195,7 +199,10 @@ class AIAAClientWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._scheduleRefresh()
 
     def _onModelsChanged(self) -> None:
-        if self._parameterNode is not None and (self.logic.connection is not None or not self.models.names()):
+        """List the models; those of a server that is down for a while stay."""
+        url = self.logic.settings.serverURL
+        if self._parameterNode is not None and (self.logic.connection is not None or url != self._listed):
+            self._listed = url
             self.models.show(self.logic.knownModels(), self._parameterNode.model)
         self._scheduleRefresh()
 
@@ -236,13 +243,12 @@ class AIAAClientWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onEditor(self) -> None:
         """Go to the Segment Editor with this volume and the effect that this model is for."""
+        if self._parameterNode.segmentation is None and self.volume is not None:
+            name = _("{volume} segmentation").format(volume=self.volume.GetName())
+            self._parameterNode.segmentation = newSegmentation(self.volume, name)
         slicer.util.selectModule("SegmentEditor")
         editor = slicer.util.getModuleWidget("SegmentEditor").editor
-        segmentation = self._parameterNode.segmentation or editor.segmentationNode()
-        if segmentation is None and self.volume is not None:
-            segmentation = newSegmentation(self.volume, f"{self.volume.GetName()} segmentation")
-            self._parameterNode.segmentation = segmentation
-        editor.setSegmentationNode(segmentation)
+        editor.setSegmentationNode(self._parameterNode.segmentation)
         if self.volume is not None:
             editor.setSourceVolumeNode(self.volume)
         if self.model is not None:
