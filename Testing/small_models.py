@@ -181,8 +181,8 @@ def bundle_inference() -> dict[str, Any]:
     }
 
 
-def thresholding_unet() -> nn.Module:
-    """The small UNet with weights that make it say "sphere" where the image is above a half."""
+def small_unet() -> nn.Module:
+    """The small UNet with the same random weights every time."""
     from monai.networks.nets.unet import UNet
 
     torch.manual_seed(0)
@@ -196,7 +196,7 @@ def bundle(folder: Path, inference: Mapping[str, Any] | None = None) -> Path:
     (folder / "configs" / "metadata.json").write_text(json.dumps(BUNDLE_METADATA), encoding="utf-8")
     content = bundle_inference() if inference is None else dict(inference)
     (folder / "configs" / "inference.json").write_text(json.dumps(content), encoding="utf-8")
-    torch.save(thresholding_unet().state_dict(), folder / "models" / "model.pt")
+    torch.save(small_unet().state_dict(), folder / "models" / "model.pt")
     return folder
 
 

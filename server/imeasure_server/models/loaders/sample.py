@@ -71,7 +71,7 @@ class Sample:
     def _made(cls, image: Tensor, affine: FloatArray, key: str, inputs: ModelInputs) -> Sample:
         shape = tuple(int(n) for n in image.shape)
         about = {"affine": affine, "original_affine": affine, "spatial_shape": np.asarray(shape)}
-        meta = {"original_channel_dim": NO_CHANNEL, "spatial_shape": np.asarray(shape)}
+        meta = {"original_channel_dim": NO_CHANNEL, "spatial_shape": np.asarray(shape), "space": "RAS"}
         data: dict[str, Any] = {
             key: MetaTensor(image, affine=torch.as_tensor(affine), meta=meta),
             f"{key}_meta_dict": about,
