@@ -10,9 +10,10 @@ from fastapi import Depends, FastAPI
 
 import imeasure_server.measurement  # noqa: F401 - what workers answer is made of it: loaded before the first answer
 from imeasure_server import __version__
-from imeasure_server.api import docs, health, imeasure
+from imeasure_server.api import docs, health, imeasure, sessions
 from imeasure_server.api.access import require_key
 from imeasure_server.api.aiaa import admin
+from imeasure_server.api.aiaa import router as aiaa
 from imeasure_server.api.errors import add_error_handlers
 from imeasure_server.api.middleware import RequestRecord
 from imeasure_server.api.monailabel import router as monailabel
@@ -22,7 +23,7 @@ from imeasure_server.metrics import ServerMetrics
 from imeasure_server.models.pool import InferencePool
 from imeasure_server.settings import ServerSettings
 
-PROTOCOLS = (imeasure.router, admin.router, monailabel.router)
+PROTOCOLS = (imeasure.router, admin.router, aiaa.router, sessions.router, monailabel.router)
 
 
 def create_app(settings: ServerSettings, pool: InferencePool | None = None) -> FastAPI:
