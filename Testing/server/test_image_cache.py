@@ -102,6 +102,22 @@ def test_voxel_types(cache: ImageCache, upload: Upload, tmp_path: Path, dtype: s
     assert np.array_equal(opened.array, array)
 
 
+def test_values_that_are_no_numbers(cache: ImageCache, tmp_path: Path) -> None:
+    """They become the lowest value: one NaN makes everything that a network says of the image NaN. (ITK's NIfTI library
+    has made them 0 before anybody sees them, as 3D Slicer then shows.)"""
+    array = np.arange(np.prod(SHAPE), dtype=np.float64).reshape(SHAPE) + 7
+    array[0, 0, 0], array[1, 1, 1], array[2, 2, 2] = np.nan, np.inf, 1e300
+    sitk.WriteImage(sitk.GetImageFromArray(array.T), str(tmp_path / "a.nrrd"))
+    sitk.WriteImage(sitk.GetImageFromArray(np.full(SHAPE, np.nan)), str(tmp_path / "b.nrrd"))
+
+    opened = cache.decode(tmp_path / "a.nrrd", "a.nrrd", "1" * 64).volume.open()
+
+    assert [opened.array[index] for index in ((0, 0, 0), (1, 1, 1), (2, 2, 2))] == [8, 8, 8]
+    assert opened.array[3, 3, 3] == array[3, 3, 3]
+    with pytest.raises(ImageError, match="holds no numbers"):
+        cache.decode(tmp_path / "b.nrrd", "b.nrrd", "2" * 64)
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
 def test_pictures_become_one_slice(cache: ImageCache, upload: Upload, name: str) -> None:
     picture = np.tile(np.arange(40, dtype=np.uint8) * 5, (30, 1))

@@ -178,7 +178,7 @@ def test_the_contracts_naive_example_yields_every_mask(tmp_path: Path) -> None:
         assert np.array_equal(read_label(path, "mask").array, mask)  # sent back to be refined
 
 
-def test_a_stream_with_a_blank_line_is_made_differently(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_with_a_blank_line_is_made_differently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blank lines come by chance once in 2^32 bytes; any of 300 pairs of bytes come as often as is needed here."""
     random = np.random.default_rng(6)
     forbidden = tuple(bytes(random.integers(0, 256, 2, dtype=np.uint8)) for _ in range(300))
@@ -191,6 +191,9 @@ def test_a_stream_with_a_blank_line_is_made_differently(monkeypatch: pytest.Monk
         assert not any(pattern in content for pattern in forbidden)
         plain = gzip.decompress(content)
         remade += plain[148:].split(b"\0")[0] != b"IMeasure 0"
+        (tmp_path / "mask.nii.gz").write_bytes(content)
+        assert np.array_equal(np.asanyarray(nib.load(tmp_path / "mask.nii.gz").dataobj), mask)
+        assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "mask.nii.gz"))).T, mask)
         assert np.array_equal(np.frombuffer(plain, np.uint8)[-mask.size :].reshape(mask.shape, order="F"), mask)
     assert remade
 
@@ -311,6 +314,16 @@ def test_a_file_that_says_nothing_of_its_place_is_taken_as_it_is(nothing: FloatA
     geometry = Geometry.from_axes((30, -5, 12), (0.5, 0.6, 3), rotation_matrix(np.random.default_rng(11)), SHAPE)
 
     assert np.array_equal(label_on_grid(Volume(labels(12), Geometry(nothing, SHAPE)), geometry), labels(12))
+
+
+def test_a_size_that_ends_the_stream_with_a_line_end_is_changed() -> None:
+    """A gzip stream ends with the size of its content, here 0x0A0D0000 and a little."""
+    mask = np.zeros((256, 256, (0x0A0D << 16) // (256 * 256)), np.uint8)
+
+    content = encode_label(mask, Geometry(np.eye(4), mask.shape), ".nii.gz")
+
+    assert not content.endswith(b"\r\n")
+    assert gzip_stream.is_safe(content)
 
 
 def test_every_extension_is_written() -> None:

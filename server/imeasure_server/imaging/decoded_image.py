@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from imeasure_server.imaging.image_error import ImageError
 from imeasure_server.imaging.stored_image import ImageFormat
@@ -49,13 +51,30 @@ def check_voxels(shape: tuple[int, ...]) -> None:
 
 
 def write_voxels(folder: Path, volume: Volume) -> None:
-    """Write the array of a volume as the voxels of a folder; float64 becomes float32.
+    """Write the array of a volume as the voxels of a folder; float64 becomes float32, and what is no number `finite`.
 
     Raises:
-        ImageError: too large, or values that are no finite numbers only.
+        ImageError: too large, or without any number.
     """
     check_voxels(volume.geometry.shape)
     array = volume.array
     if array.dtype == np.float64:
-        array = array.astype(np.float32)
-    np.save(folder / VOXELS, np.asfortranarray(array))
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32)
+    np.save(folder / VOXELS, np.asfortranarray(finite(array)))
+
+
+def finite(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """With the lowest value in place of NaN and infinities, which models turn into NaN everywhere.
+
+    Raises:
+        ImageError: there is no other value.
+    """
+    if array.dtype.kind != "f":
+        return array
+    usable = np.isfinite(array)
+    if usable.all():
+        return array
+    if not usable.any():
+        raise ImageError("The image holds no numbers, only values that are undefined.")
+    return np.where(usable, array, array[usable].min())

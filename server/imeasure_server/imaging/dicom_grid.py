@@ -54,7 +54,9 @@ def parallel_stacks(frames: Sequence[Frame]) -> list[list[Frame]]:
 def _belongs(frame: Frame, other: Frame) -> bool:
     if frame.file is not other.file and (frame.file.frames > 1 or other.file.frames > 1):
         return False
-    if _size(frame) != _size(other) or not np.allclose(frame.spacing, other.spacing, rtol=1e-3):
+    if _size(frame) != _size(other) or any(
+        abs(ours - theirs) > PARALLEL * theirs for ours, theirs in zip(frame.spacing, other.spacing, strict=True)
+    ):
         return False
     if frame.axes is None or other.axes is None or frame.position is None or other.position is None:
         return (frame.axes is None or frame.position is None) == (other.axes is None or other.position is None)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.pixels.processing import apply_modality_lut
 
-from imeasure_server.imaging.decoded_image import HEADERS, VOXELS, DecodedImage, check_voxels
+from imeasure_server.imaging.decoded_image import HEADERS, VOXELS, DecodedImage, check_voxels, finite
 from imeasure_server.imaging.dicom_file import UNREADABLE, DicomFile, Source, parse_dicom
 from imeasure_server.imaging.dicom_frames import Frame, frames_of
 from imeasure_server.imaging.dicom_grid import Stack, parallel_stacks, stack_up
@@ -139,6 +139,7 @@ def _put(stored: NDArray[Any], frame: Frame, out: NDArray[Any]) -> None:
     if dataset.get("PhotometricInterpretation") == "MONOCHROME1" and dataset.get("Modality") != "CT":
         slope, intercept = -slope, intercept + slope * _low_plus_high(stored, frame)
     if out.dtype == np.float32:
+        stored = finite(stored)
         np.multiply(stored, np.float32(slope), out=out, casting="unsafe")
         out += np.float32(intercept)
         return

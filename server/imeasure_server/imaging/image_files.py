@@ -55,7 +55,7 @@ def decode_image(path: Path, name: str, folder: Path, series_uid: str = "") -> D
             return decode_dicom(members, folder, "The ZIP archive", series_uid)
     if head.startswith((PNG_SIGNATURE, JPEG_SIGNATURE)):
         return _decoded(read_picture_slice(path), "picture", folder)
-    return _decoded(*read_volume_file(path, name), folder)
+    return _decoded(*read_volume_file(path, name, scratch=folder), folder)
 
 
 def decode_series_files(paths: Sequence[Path], folder: Path, series_uid: str = "") -> DecodedImage:
@@ -67,8 +67,13 @@ def decode_series_files(paths: Sequence[Path], folder: Path, series_uid: str = "
     return decode_dicom([FileOnDisk(path, path.name) for path in paths], folder, "The series", series_uid)
 
 
-def read_volume_file(path: Path, name: str) -> tuple[Volume, str]:
+def read_volume_file(path: Path, name: str, scratch: Path | None = None) -> tuple[Volume, str]:
     """Read a NIfTI or NRRD file, and say which it is: ``nifti`` or ``nrrd``.
+
+    Args:
+        path: of the file.
+        name: that the client gave it, for messages.
+        scratch: a folder that it may be unpacked in; the system's where none is given.
 
     Raises:
         ImageError: neither, or it cannot be used.
@@ -77,7 +82,7 @@ def read_volume_file(path: Path, name: str) -> tuple[Volume, str]:
         head = file.read(_HEAD_BYTES)
     if head.startswith(NRRD_SIGNATURE):
         return read_nrrd(path, name).volume, "nrrd"
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         plain = Path(folder) / "image.nii"
         if head.startswith(GZIP_SIGNATURE):
             _gunzip(path, plain, name)

@@ -68,7 +68,9 @@ def encode_label(
     if extension == ".nii":
         return nifti_header(geometry, voxels.dtype, "IMeasure") + voxels.tobytes()
     start = 352 if voxels.nbytes >= _SNIFFED_BYTES else _SNIFFED_BYTES
-    return pack(lambda attempt: nifti_header(geometry, voxels.dtype, f"IMeasure {attempt}", start), voxels)
+    return pack(
+        lambda attempt: nifti_header(geometry, voxels.dtype, f"IMeasure {attempt}", start + (attempt << 16)), voxels
+    )
 
 
 def read_label(path: Path, name: str) -> Volume:
