@@ -116,6 +116,20 @@ def vhs_server(live_server, monkeypatch):
     return live_server
 
 
+@pytest.fixture(scope="session")
+def monailabel_peer(tmp_path_factory):
+    """Address of the real MONAI Label: the one that the desktop runner started, else a process of its own."""
+    given = os.environ.get("MONAILABEL_PEER_URL")
+    if given:
+        yield given
+        return
+    from monailabel_peer.peer import launch_monailabel
+
+    server = launch_monailabel(tmp_path_factory.mktemp("monailabel"))
+    yield server.url
+    server.stop()
+
+
 def _wait_until_up(process, port, log):
     import requests
 
