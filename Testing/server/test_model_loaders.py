@@ -564,8 +564,8 @@ def test_damaged_and_wrong_data(tmp_path: Path, context: WorkerContext) -> None:
             r"pre_transforms\[1\] Spacingd: the trans",
         ),
         (
-            [("Resized", {"keys": "nothing", "spatial_size": [2, 2, 2]}), CHANNEL],
-            r"pre_transforms\[1\] Resized: this tran",
+            [CHANNEL, ("Resized", {"keys": "nothing", "spatial_size": [2, 2, 2]})],
+            r"pre_transforms\[2\] Resized: this transform failed",
         ),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,7 +32,9 @@ def make_steps(entries: Sequence[Entry]) -> list[tuple[Entry, Step]]:
     Raises:
         ModelFailed: MONAI does not know one of them, or its arguments are wrong; names the entry.
     """
-    return [(entry, _step(entry)) for entry in entries if not _is_left_out(entry)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of what MONAI renames; nobody here can act on it
+        return [(entry, _step(entry)) for entry in entries if not _is_left_out(entry)]
 
 
 def run_steps(steps: Sequence[tuple[Entry, Step]], sample: Sample) -> None:
