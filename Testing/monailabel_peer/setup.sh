@@ -26,6 +26,4 @@ def make_grid(*arguments, **options):
 def save_image(*arguments, **options):
     raise NotImplementedError
 END
-# Its Slicer plugin imports cgi, which Python has no more since 3.13.
-"$python" -m uv pip install --quiet --no-deps --target "$folder/legacy-cgi" legacy-cgi==2.6.4
 touch "$stamp"

@@ -87,7 +87,7 @@ def run_slicer(
     output: Path,
     module_paths: list[Path],
     pytest_arguments: list[str],
-    plugin: tuple[Path, Path] | None,
+    plugin: Path | None,
 ) -> int:
     """Start Slicer with the modules and let it run pytest; returns the exit code."""
     environment = dict(os.environ)
@@ -102,11 +102,9 @@ def run_slicer(
     binds.append(environment.get("SLICER_BIND", ""))
     environment["SLICER_BIND"] = ":".join(bind for bind in binds if bind)
     environment.setdefault("SLICER_SCREEN", "1680x1120x24")
-    if plugin is not None:  # MONAI Label's own, beside ours: test_monailabel_plugin.py drives it
-        module, packages = plugin
-        module_paths = [*module_paths, module]
-        environment["SLICER_BIND"] += f":{module}"
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(packages), environment.get("PYTHONPATH", ""))))
+    if plugin is not None:
+        module_paths = [*module_paths, plugin]
+        environment["SLICER_BIND"] += f":{plugin}"
     command = [str(slicer), "--no-splash", "--disable-settings", "--additional-module-paths"]
     command += [str(path) for path in module_paths]
     command += ["--python-script", str(Path(__file__).with_name("run_in_slicer.py"))]
@@ -115,15 +113,15 @@ def run_slicer(
         return subprocess.call(command, env=environment, cwd=scratch)
 
 
-def plugin_for(pytest_arguments: list[str]) -> tuple[Path, Path] | None:
-    """MONAI Label's Slicer plugin and the packages that it needs, unless other files than its test are to be run."""
-    files = [argument for argument in pytest_arguments if ".py" in argument]
-    if files and not any("monailabel_plugin" in file for file in files):
+def plugin_for(slicer: Path, pytest_arguments: list[str]) -> Path | None:
+    """Folder of MONAI Label's own plugin when its test is to be run, which has a Slicer of its own."""
+    if not any("slicer/plugin" in argument for argument in pytest_arguments):
         return None
     sys.path.insert(0, str(REPOSITORY / "Testing"))
-    from monailabel_peer.plugin import plugin_folders
+    from monailabel_peer.plugin import give_cgi, plugin_folder
 
-    return plugin_folders()
+    give_cgi(slicer)
+    return plugin_folder()
 
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
@@ -164,7 +162,9 @@ def main() -> int:
     folders = [folder.resolve() for folder in folders]
     with contextlib.ExitStack() as stack:
         url = options.server_url or stack.enter_context(running_server(output / "server.log"))
-        code = run_slicer(options.slicer, url, output, folders, pytest_arguments, plugin_for(pytest_arguments))
+        code = run_slicer(
+            options.slicer, url, output, folders, pytest_arguments, plugin_for(options.slicer, pytest_arguments)
+        )
     if not report.is_file():
         print(f"Slicer ended (exit code {code}) before the tests were done.", file=sys.stderr)
         return code or 1
