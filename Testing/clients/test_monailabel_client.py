@@ -1,9 +1,11 @@
-"""MONAI Label's own Python client (PyPI, 0.8.5, unmodified): every method that has something to talk to here."""
+"""MONAI Label's own Python client (PyPI, 0.8.5, unmodified): every method that has something to talk to here.
+
+Its login is tested in ``Testing/server/test_monailabel_studies.py``, on a server that asks for keys.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,6 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from contract.server import launch
 from infer_http import OBLIQUE, Scene, ball_scene, dice
 from monailabel_package import client_module
 
@@ -19,7 +20,6 @@ from imeasure_server.imaging.label_files import encode_label
 from imeasure_server.imaging.nifti import write_nifti
 from phantoms.dicom_series import SeriesOptions, series_zip
 
-KEY = "key-of-the-client"
 SCENE = ball_scene(40, OBLIQUE)
 
 
@@ -46,14 +46,6 @@ def uploaded(client: Any, image: Path) -> str:
     return "client_ct"
 
 
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server that asks for keys."""
-    server = launch(tmp_path_factory.mktemp("guarded"), "--api-key", KEY, "--require-api-key")
-    yield server.url
-    server.stop()
-
-
 def mask_of(path: str) -> Any:
     """(x, y, z), by the reader that suits the file."""
     if path.endswith(".nrrd"):
@@ -72,23 +64,6 @@ def test_info(client: Any) -> None:
     assert {"name", "labels", "models", "strategies", "trainers", "train_stats", "scoring", "datastore"} <= set(info)
     assert "segmentation" in info["models"]
     assert not info["config"]
-
-
-def test_login(guarded: str, image: Path, tmp_path: Path) -> None:
-    module = client_module()
-    client = module.MONAILabelClient(guarded, tmpdir=str(tmp_path))
-    assert client.auth_enabled() is True
-    assert client.auth_valid_token() is False
-    for work in (client.info, client.datastore, lambda: client.auth_token("anybody", "wrong")):
-        with pytest.raises(module.MONAILabelClientException) as refused:
-            work()
-        assert refused.value.status_code == 401
-    client.update_auth(client.auth_token("anybody", KEY))
-    assert client.auth_valid_token() is True
-    points = {"foreground": [SCENE.click], "background": []}
-    file, _ = client.infer("deepgrow_3d", "", points, file=str(image))
-    assert mask_of(file)[SCENE.centre]
-    assert client.info()["version"]
 
 
 def test_no_login_is_needed(client: Any) -> None:

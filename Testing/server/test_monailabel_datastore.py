@@ -21,7 +21,14 @@ from imeasure_server.imaging.image_error import ImageError
 from imeasure_server.imaging.label_files import encode_label, read_label
 from imeasure_server.imaging.nifti import read_nifti, write_nifti
 from imeasure_server.imaging.volume import Geometry, Volume
-from phantoms.dicom_series import SeriesOptions, dicom_bytes, multiframe_dataset, series_datasets, write_series
+from phantoms.dicom_series import (
+    SeriesOptions,
+    dicom_bytes,
+    multiframe_dataset,
+    series_datasets,
+    series_zip,
+    write_series,
+)
 
 OBLIQUE = Geometry.from_axes(
     [-20, 15, 40], [0.8, 0.9, 3.0], np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]]), (12, 10, 6)
@@ -207,7 +214,9 @@ def test_names_cannot_leave_the_folder(datastore: Datastore, studies: Path, tmp_
 def test_images_are_added_and_removed(datastore: Datastore, studies: Path, tmp_path: Path) -> None:
     add_nifti(tmp_path, "up.nii.gz", 5)
     upload = tmp_path / "up.nii.gz"
-    assert datastore.add_image(upload, "patient.nii.gz", "ab" * 32, None, {"client_id": "me"}) == "patient"
+    again = tmp_path / "again"
+    again.write_bytes(upload.read_bytes())
+    assert datastore.add_image(again, "patient.nii.gz", "ab" * 32, None, {"client_id": "me"}) == "patient"
     item = datastore.find("patient")
     assert item.info["client_id"] == "me"
     assert item.info["name"] == "patient.nii.gz"
@@ -225,6 +234,15 @@ def test_images_are_added_and_removed(datastore: Datastore, studies: Path, tmp_p
     assert not (studies / "labels" / "final" / "patient.nii.gz").exists()
     with pytest.raises(UnknownItem):
         datastore.remove_image("patient")
+
+
+def test_a_zip_of_a_series_is_an_image_that_clients_get_as_nifti(datastore: Datastore, tmp_path: Path) -> None:
+    upload = tmp_path / "upload"
+    upload.write_bytes(series_zip(volume(6)))
+    assert datastore.add_image(upload, "series.zip", "ef" * 32, "patient", {}) == "patient"
+    assert datastore.find("patient").info["name"] == "patient.nii.gz"
+    sent = datastore.image_file("patient", tmp_path)
+    np.testing.assert_array_equal(read_nifti(sent).array, volume(6).array)
 
 
 def test_a_folder_of_monai_label_is_taken_over(datastore: Datastore, studies: Path, tmp_path: Path) -> None:

@@ -56,17 +56,24 @@ def one_point(scene: Scene, **more: Any) -> dict[str, Any]:
     return {"nninter": "sam3", "pos_points": [scene.click], **more}
 
 
+def one_box(scene: Scene) -> dict[str, Any]:
+    x, y, z = scene.centre
+    return {"nninter": "sam3", "pos_boxes": [[x - 8, y - 9, x + 8, y + 9, z]]}
+
+
 ZIP = series_zip(PLAIN.volume)
 
 
-@pytest.mark.parametrize("directions", [None, OBLIQUE, FLIPPED_Z, LEFT_HANDED], ids=["plain", "oblique", "z", "left"])
-@pytest.mark.parametrize("form", ["nifti", "nrrd"])
+@pytest.mark.parametrize(
+    ("form", "directions"),
+    [("nifti", None), ("nifti", OBLIQUE), ("nifti", FLIPPED_Z), ("nrrd", OBLIQUE), ("nrrd", LEFT_HANDED)],
+)
 def test_the_mask_lies_where_the_image_lies(
     live_server: str, tmp_path: Path, form: str, directions: NDArray[Any] | None
 ) -> None:
     scene = ball_scene(2, directions)
     content, name = (nifti(scene, tmp_path), "a.nii.gz") if form == "nifti" else (nrrd(scene, tmp_path), "a.nrrd")
-    reply = reply_of(ask(live_server, one_point(scene), content, name))
+    reply = reply_of(ask(live_server, one_box(scene), content, name))
     assert set(reply.params) == DOCUMENTED
     assert reply.params["flipped"] is False
     check_mask(reply, scene)
@@ -82,9 +89,19 @@ def check_mask(reply: Reply, scene: Scene) -> None:
     assert dice(reply.mask, scene.truth) > 0.8
 
 
-@pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
-@pytest.mark.parametrize("directions", [None, OBLIQUE, FLIPPED_Z, LEFT_HANDED], ids=["plain", "oblique", "z", "left"])
-@pytest.mark.parametrize("kind", ["flat", "nested", "multiframe"])
+@pytest.mark.parametrize(
+    ("kind", "directions", "reverse"),
+    [
+        ("flat", None, False),
+        ("flat", FLIPPED_Z, False),
+        ("flat", OBLIQUE, True),
+        ("nested", OBLIQUE, False),
+        ("nested", LEFT_HANDED, True),
+        ("multiframe", OBLIQUE, False),
+        ("multiframe", FLIPPED_Z, True),
+        ("multiframe", LEFT_HANDED, False),
+    ],
+)
 def test_dicom_of_any_orientation(live_server: str, kind: str, directions: NDArray[Any] | None, reverse: bool) -> None:
     """``flipped`` says whether InstanceNumber decreases along row × column."""
     scene = ball_scene(3, directions)
@@ -100,7 +117,7 @@ def test_dicom_of_any_orientation(live_server: str, kind: str, directions: NDArr
     x, y, z = scene.centre
     centre = (x, y, scene.truth.shape[2] - 1 - z) if turned else scene.centre
     expected = Scene(read, truth, centre)
-    reply = reply_of(ask(live_server, one_point(expected), content, name))
+    reply = reply_of(ask(live_server, one_box(expected), content, name))
     check_mask(reply, expected)
     assert reply.params["flipped"] is (reverse != turned)
 
@@ -189,12 +206,11 @@ def test_lines_drawn_by_hand(live_server: str, kind: str) -> None:
     assert dice(reply.mask, PLAIN.truth) > 0.7
 
 
-@pytest.mark.parametrize("alias", [True, False, "true", "sam2", "medsam2", "sam3", "SAM3", 1])
+@pytest.mark.parametrize("alias", [True, False, "SAM2"])
 def test_aliases_of_pages(live_server: str, alias: Any) -> None:
-    params = {"nninter": alias, "medsam2": "sam3", "pos_points": [PLAIN.click]}
-    reply = reply_of(ask(live_server, params, ZIP, "a.zip"))
-    assert reply.mask[PLAIN.centre]
-    assert ("sam_elapsed" in reply.params) is (alias is False)
+    params = {**one_box(PLAIN), "nninter": alias, "medsam2": "sam3"}
+    response = ask(live_server, params, ZIP, "a.zip", query={"output": "json"})
+    assert set(response.json()) == (DOCUMENTED | {"sam_elapsed"} if alias is False else DOCUMENTED)
 
 
 @pytest.mark.parametrize("mode", ["init", "reset"])
@@ -213,7 +229,7 @@ def test_a_repeated_upload_is_not_decoded_again(live_server: str) -> None:
 
 
 def test_parts_come_in_any_order_and_the_query_in_the_form(live_server: str) -> None:
-    params = json.dumps(one_point(PLAIN))
+    params = json.dumps(one_box(PLAIN))
     parts = [("params", (None, params)), ("output", (None, "json")), ("file", ("a.zip", ZIP))]
     with httpx.Client(trust_env=False, timeout=60) as client:
         answers = [
@@ -228,13 +244,13 @@ def test_parts_come_in_any_order_and_the_query_in_the_form(live_server: str) -> 
 
 
 def test_outputs(live_server: str) -> None:
-    whole = reply_of(ask(live_server, one_point(PLAIN), ZIP, "a.zip", query={"output": "all"}))
-    only_json = ask(live_server, one_point(PLAIN), ZIP, "a.zip", query={"output": "json"}).json()
+    whole = reply_of(ask(live_server, one_box(PLAIN), ZIP, "a.zip", query={"output": "all"}))
+    only_json = ask(live_server, one_box(PLAIN), ZIP, "a.zip", query={"output": "json"}).json()
     assert set(only_json) == DOCUMENTED
-    image = ask(live_server, one_point(PLAIN), ZIP, "a.zip", query={"output": "image"})
+    image = ask(live_server, one_box(PLAIN), ZIP, "a.zip", query={"output": "image"})
     assert image.headers["content-type"] == "application/gzip"
     assert image.content == whole.file
-    wrong = ask(live_server, one_point(PLAIN), ZIP, "a.zip", query={"output": "everything"})
+    wrong = ask(live_server, one_box(PLAIN), ZIP, "a.zip", query={"output": "everything"})
     assert wrong.status_code == 422
     assert set(wrong.json()) == {"detail"}
 
@@ -353,7 +369,7 @@ def test_users_are_kept_apart(live_server: str) -> None:
         return dice(reply.mask, scene.truth)
 
     with ThreadPoolExecutor(4) as threads:
-        assert min(threads.map(work, range(8))) > 0.8
+        assert min(threads.map(work, range(4))) > 0.8
 
 
 def test_png_pictures_are_taken(live_server: str) -> None:

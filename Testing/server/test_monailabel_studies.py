@@ -18,6 +18,7 @@ import pytest
 import SimpleITK as sitk
 from contract.server import launch
 from infer_http import OBLIQUE, Scene, ask, ball_scene, dice, reply_of
+from monailabel_package import client_module
 
 from imeasure_server.imaging.label_files import encode_label
 from imeasure_server.imaging.nifti import write_nifti
@@ -93,6 +94,24 @@ def test_keys_are_asked_for_and_passwords_are_keys(studies: Studies) -> None:
         assert client.get("/auth/token/valid").status_code == 401
         assert client.get("/info/", headers=headers).status_code == 200
     assert "x" not in studies.request("GET", "/datastore/?output=all").json()["objects"]
+
+
+def test_monai_labels_own_client_logs_in(studies: Studies, tmp_path: Path) -> None:
+    """The package from PyPI, unmodified."""
+    module = client_module()
+    client = module.MONAILabelClient(studies.url, tmpdir=str(tmp_path))
+    assert client.auth_enabled() is True
+    assert client.auth_valid_token() is False
+    for work in (client.info, client.datastore, lambda: client.auth_token("anybody", "wrong")):
+        with pytest.raises(module.MONAILabelClientException) as refused:
+            work()
+        assert refused.value.status_code == 401
+    client.update_auth(client.auth_token("anybody", KEY))
+    assert client.auth_valid_token() is True
+    points = {"foreground": [TURNED.click], "background": [], "result_extension": ".nrrd"}
+    file, _ = client.infer("deepgrow_3d", "liver", points)
+    assert sitk.GetArrayFromImage(sitk.ReadImage(file)).T[TURNED.centre]
+    assert client.info()["version"]
 
 
 def test_a_server_without_keys_says_so(live_server: str) -> None:
@@ -311,11 +330,3 @@ def test_the_page_that_asks_for_dicom_seg(studies: Studies) -> None:
     voxels = response.content.split(b"--" + boundary)[2].split(b"\r\n\r\n", 1)[1][:-2]
     mask = np.frombuffer(voxels, np.uint8).reshape(PLAIN.truth.shape, order="F")
     assert dice(mask, PLAIN.truth) > 0.8
-
-
-def test_names_with_a_plus(studies: Studies) -> None:
-    """Quoted or not, the name reaches the model: it is the scribbles that are missing."""
-    for name in ("Histogram%2BGraphCut", "Histogram+GraphCut", "GMM%2BGraphCut", "GMM+GraphCut"):
-        response = studies.ask({}, query={"image": "liver"}, model=name)
-        assert response.status_code == 400, response.text
-        assert "scribble" in response.json()["detail"].lower()

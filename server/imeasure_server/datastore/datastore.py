@@ -127,13 +127,13 @@ class Datastore:
         return self._images.decode(image.files[0], image.files[0].name, digest)
 
     def image_file(self, image_id: str, folder: Path) -> Path:
-        """The file that a client gets: the image itself, or a DICOM series made into NIfTI in ``folder``.
+        """The file that a client gets: the image itself, or one made of it in ``folder``.
 
         Raises:
             UnknownItem, ImageError: as `load`.
         """
         image = self._image(image_id)
-        if not image.is_series:
+        if not image.is_converted:
             return image.files[0]
         volume = self.load(image_id).volume.open()
         path = folder / image.filename
@@ -170,12 +170,13 @@ class Datastore:
         with self._index.changing() as objects:
             target = self.folder / f"{made}{extension}"
             with placing(target) as partial:
-                shutil.copyfile(source, partial)
+                shutil.move(source, partial)
             self._remove_others(made, target)
             self._uploaded[target] = (*_stamp(target), digest)
             image = self._scanner.find(made)
+            shown = target.name if image is None else image.filename
             found = entry(objects, made if image is None else image.id)
-            found["image"] = {"ext": extension, "info": {**info, "ts": int(time.time()), "name": target.name}}
+            found["image"] = {"ext": extension, "info": {**info, "ts": int(time.time()), "name": shown}}
         return made
 
     def _remove_others(self, image_id: str, kept: Path) -> None:

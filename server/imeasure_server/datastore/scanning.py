@@ -31,8 +31,9 @@ class StudyImage:
     Attributes:
         id: of the image: its file's stem, or the SeriesInstanceUID of a DICOM series.
         files: one, or those of a DICOM series.
-        extension: of the file that a client gets: ``.nii.gz`` for a DICOM series.
+        extension: of the file that a client gets.
         is_series: whether it is a DICOM series.
+        is_converted: whether clients get a NIfTI file made of it: of a DICOM series, and of a zip of one.
         folders: where the files lie, and when those folders changed last (ns).
     """
 
@@ -41,6 +42,10 @@ class StudyImage:
     extension: str
     is_series: bool
     folders: tuple[tuple[Path, int], ...]
+
+    @property
+    def is_converted(self) -> bool:
+        return self.is_series or self.files[0].suffix.lower() == ".zip"
 
     @property
     def filename(self) -> str:
@@ -178,7 +183,8 @@ def _add_file(
         checked_id(stem)
     except BadItem:
         return
-    images.setdefault(stem, StudyImage(stem, (folder / name,), extension, False, ((folder, listing.changed_ns),)))
+    sent_as = ".nii.gz" if extension.lower() == ".zip" else extension
+    images.setdefault(stem, StudyImage(stem, (folder / name,), sent_as, False, ((folder, listing.changed_ns),)))
 
 
 def _is_current(image: StudyImage) -> bool:

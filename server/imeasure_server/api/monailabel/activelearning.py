@@ -41,7 +41,7 @@ async def activelearning(request: Request, strategy: str) -> dict[str, Any]:
     if sample.weight is not None:
         answer["weight"] = sample.weight
     # The plugin opens a path that exists where it runs, instead of downloading the image.
-    answer["path"] = str(image.files[0].resolve()) if not image.is_series and _is_local(request) else ""
+    answer["path"] = str(image.files[0].resolve()) if not image.is_converted and _is_local(request) else ""
     return {**answer, **sample.image.info}
 
 

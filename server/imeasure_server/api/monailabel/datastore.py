@@ -103,7 +103,7 @@ async def head_image(request: Request, image: Text, check_sum: Text = "") -> Res
     if check_sum:
         algorithm, _, wanted = check_sum.rpartition(":")
         actual = await asyncio.to_thread(_checksum, found.image.files[0], algorithm or "SHA256")
-        if found.image.is_series or actual != wanted.lower():
+        if found.image.is_converted or actual != wanted.lower():
             raise ApiError(404, "NOT_FOUND", "The image has another checksum.")
     return JSONResponse({})
 

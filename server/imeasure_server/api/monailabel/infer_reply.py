@@ -75,8 +75,8 @@ def model_params(outcome: ModelOutcome, elapsed: float) -> dict[str, Any]:
     Its Slicer plugin gives the mask's values these names in order, and takes a name that no voxel has for the next
     one's: only those that are there may be named.
     """
-    present = set() if outcome.mask is None else set(np.unique(outcome.mask).tolist())
-    names = {name: value for name, value in outcome.label_names.items() if value in present}
+    mask = outcome.mask
+    names = {name: value for name, value in outcome.label_names.items() if mask is not None and (mask == value).any()}
     return {"label_names": names, "latencies": {"total": round(elapsed, 6)}, **outcome.result}
 
 
