@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import FileMetaDataset
-from pydicom.encaps import encapsulate, generate_frames
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import SecondaryCaptureImageStorage
@@ -27,38 +27,30 @@ _LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 
 class PixelReader:
-    """Reads the frames of one file after another; keeps the content of the newest file only."""
+    """Reads the frames of one file.
 
-    def __init__(self, gdcm: GdcmProcess) -> None:
+    Attributes:
+        content: all bytes of the file.
+    """
+
+    def __init__(self, file: DicomFile, gdcm: GdcmProcess) -> None:
+        self.content = file.source.read()
+        self._file = file
         self._gdcm = gdcm
-        self._file: DicomFile | None = None
-        self._content = b""
-        self._native: Values | None = None
-        self._dataset: pydicom.Dataset | None = None
+        self._pixels = _native(file, self.content) if _is_native(file) else _whole(file, self.content)
 
-    def content(self, file: DicomFile) -> bytes:
-        """All bytes of the file."""
-        if file is not self._file:
-            self._file, self._content, self._native, self._dataset = file, file.source.read(), None, None
-        return self._content
-
-    def frame(self, file: DicomFile, index: int) -> Values:
+    def frame(self, index: int) -> Values:
         """The stored values of a frame, (rows, columns), in the byte order of this machine; colour as its luminance.
 
         Raises:
             ImageError: damaged, or compressed in a way that nothing here decodes.
         """
-        content = self.content(file)
-        if _is_native(file):
-            if self._native is None:
-                self._native = _native(file, content)
-            values = self._native[index]
+        if isinstance(self._pixels, np.ndarray):
+            values = self._pixels[index]
             values = values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
         else:
-            if self._dataset is None:
-                self._dataset = _whole(file, content)
-            values = _decoded(self._dataset, file, index, self._gdcm)
-        return _with_sign(values, file.dataset)
+            values = _decoded(self._pixels, self._file, index, self._gdcm)
+        return _with_sign(values, self._file.dataset)
 
 
 def _is_native(file: DicomFile) -> bool:
@@ -137,8 +129,8 @@ def _alone(dataset: pydicom.Dataset, file: DicomFile, index: int) -> bytes | Non
     single.file_meta.TransferSyntaxUID = file.syntax
     buffer = io.BytesIO()
     try:
-        frames = list(generate_frames(dataset.PixelData, number_of_frames=file.frames))
-        single.PixelData = encapsulate([frames[index]])
+        frame = get_frame(dataset.PixelData, index, number_of_frames=file.frames)
+        single.PixelData = encapsulate([frame])
         single["PixelData"].VR, single["PixelData"].is_undefined_length = "OB", True
         pydicom.dcmwrite(buffer, single, enforce_file_format=True)
     except UNREADABLE:

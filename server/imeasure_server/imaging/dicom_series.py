@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,9 @@ from imeasure_server.imaging.gdcm_process import GdcmProcess
 from imeasure_server.imaging.image_error import ImageError, damaged
 
 _NOT_IMAGES = ("SEG", "PR", "SR", "KO", "REG", "RTSTRUCT", "RTPLAN")
+_THREADS = 4
+"""At most, for compressed pixels; each holds one file. What is not compressed is read no faster by several."""
+
 _LOW, _HIGH = -(1 << 15), (1 << 15) - 1
 
 
@@ -115,15 +120,24 @@ def _write_as(folder: Path, stack: Stack, dtype: np.dtype[Any]) -> None:
     voxels = np.lib.format.open_memmap(
         folder / VOXELS, mode="w+", dtype=dtype, shape=stack.geometry.shape, fortran_order=True
     )
-    written: set[int] = set()
-    with GdcmProcess() as gdcm:
-        reader = PixelReader(gdcm)
-        for index, frame in enumerate(stack.frames):
-            content = reader.content(frame.file)
-            if id(frame.file) not in written:
-                (folder / HEADERS / f"{len(written):05d}.dcm").write_bytes(frame.file.header(content))
-                written.add(id(frame.file))
-            _put(reader.frame(frame.file, frame.index), frame, voxels.T[index])
+    slices: dict[DicomFile, list[int]] = {}
+    for index, frame in enumerate(stack.frames):
+        slices.setdefault(frame.file, []).append(index)
+    files = list(slices)
+
+    def write(number: int) -> None:
+        file = files[number]
+        reader = PixelReader(file, gdcm)
+        (folder / HEADERS / f"{number:05d}.dcm").write_bytes(file.header(reader.content))
+        for index in slices[file]:
+            frame = stack.frames[index]
+            _put(reader.frame(frame.index), frame, voxels.T[index])
+
+    compressed = files[0].syntax.is_compressed
+    threads = max(1, min(_THREADS, os.cpu_count() or 1, len(files))) if compressed else 1
+    with GdcmProcess() as gdcm, ThreadPoolExecutor(threads) as executor:
+        for _ in executor.map(write, range(len(files))):
+            pass
 
 
 def _put(stored: NDArray[Any], frame: Frame, out: NDArray[Any]) -> None:

@@ -19,11 +19,15 @@ _SECONDS = 60.0
 
 
 class GdcmProcess:
-    """Decodes DICOM files, one after another; the process is started at the first and again after it has died."""
+    """Decodes DICOM files, one after another, whichever threads ask.
+
+    The process is started at the first file, and again after it has died.
+    """
 
     def __init__(self) -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._child: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
 
     def __enter__(self) -> GdcmProcess:
         return self
@@ -35,13 +39,14 @@ class GdcmProcess:
 
     def decode(self, content: bytes) -> npt.NDArray[Any] | None:
         """The array of a DICOM file, or None when it cannot be read."""
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="imeasure-gdcm-")
-        path = Path(self._folder.name) / "frame.dcm"
-        path.write_bytes(content)
-        if self._answer(path) != "done":
-            return None
-        return np.asarray(np.load(f"{path}.npy"))
+        with self._lock:
+            if self._folder is None:
+                self._folder = tempfile.TemporaryDirectory(prefix="imeasure-gdcm-")
+            path = Path(self._folder.name) / "frame.dcm"
+            path.write_bytes(content)
+            if self._answer(path) != "done":
+                return None
+            return np.asarray(np.load(f"{path}.npy"))
 
     def close(self) -> None:
         """End the process."""
