@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Installs what the tests need from Debian or Ubuntu and is missing: a browser, Node, software OpenGL, PostgreSQL, Orthanc. Does nothing when all is there.
+# Installs what the tests need from Debian or Ubuntu and is missing: a browser, Node, software OpenGL, PostgreSQL, Orthanc, curl. Does nothing when all is there.
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
+command -v curl >/dev/null || missing+=(curl)
 libraries=$(ldconfig -p 2>/dev/null || true)
 [[ $libraries == *libGL.so.1* ]] || missing+=(libgl1 libgl1-mesa-dri)
 [[ $libraries == *libEGL.so.1* ]] || missing+=(libegl1 libegl-mesa0)

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from contract.server import launch
+from orthanc import orthanc
+
+FIXTURES = (orthanc,)
 
 
 @pytest.fixture(scope="session")
