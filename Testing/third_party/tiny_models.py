@@ -42,8 +42,8 @@ PLANS = {
                     "n_conv_per_stage": [1, 1],
                     "n_conv_per_stage_decoder": [1],
                     "conv_bias": True,
-                    "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
-                    "norm_op_kwargs": {"eps": 1e-05, "affine": True},
+                    "norm_op": None,
+                    "norm_op_kwargs": None,
                     "dropout_op": None,
                     "dropout_op_kwargs": None,
                     "nonlin": "torch.nn.LeakyReLU",
@@ -71,7 +71,7 @@ def make_nninteractive(folder: Path) -> None:
     (folder / "plans.json").write_text(json.dumps(PLANS))
     (folder / "dataset.json").write_text(json.dumps(DATASET))
     (folder / "LICENSE").write_text("CC BY-NC-SA 4.0\nhttps://creativecommons.org/licenses/by-nc-sa/4.0/\n")
-    (folder / "inference_session_class.json").write_text(json.dumps({"point_radius": 2, "interaction_decay": 0.9}))
+    (folder / "inference_session_class.json").write_text(json.dumps({"point_radius": 3, "interaction_decay": 0.9}))
     checkpoint = {
         "network_weights": network.state_dict(),
         "logging": {"mean_fg_dice": [np.float64(0.5), np.float32(0.25)], "dice_per_class": [[np.float64(0.5)]]},
@@ -86,12 +86,22 @@ def make_nninteractive(folder: Path) -> None:
 
 @torch.no_grad()
 def _answer_prompts_only(network: torch.nn.Module) -> None:
-    """Make noise alone background: an object that fills the image would be looked at for minutes."""
+    """Let prompts be seen and noise hardly: an object that fills the image would be looked at for minutes."""
+    first = next(module for module in network.modules() if isinstance(module, torch.nn.Conv3d))
+    first.weight[:, 0] *= 0.003
+    for positive in (4, 6):  # points and scribbles are seen as boxes and lassos are
+        first.weight[:, positive] = first.weight[:, 2]
     silent = torch.zeros(1, 8, *PATCH)
-    silent[:, 0] = torch.randn(PATCH)
-    background, foreground = network(silent)[0]
+    prompted = silent.clone()
+    prompted[0, 2, 30:35, 30:35, 30:35] = 1
+    background, foreground = (network(prompted) - network(silent))[0]
+    shown = foreground - background
     last = network.decoder.seg_layers[-1]
-    last.bias[0] += (foreground - background).max() + 0.5
+    if shown.max() < -shown.min():
+        last.weight[:] = last.weight.flip(0)
+        last.bias[:] = last.bias.flip(0)
+    background, foreground = network(silent)[0][:, 32, 32, 32]
+    last.bias[0] += foreground - background + 0.08 * shown.abs().max()
 
 
 def _position(features: int) -> dict[str, object]:
