@@ -15,7 +15,7 @@ from IMeasureLib.jobs import Cancelled, Progress
 
 from .nifti import FileError
 
-CHUNK = 1 << 18
+CHUNK = 1 << 20
 MEGABYTE = 1e6
 
 
@@ -78,7 +78,7 @@ class MultipartForm:
                 chunk = piece[start : start + CHUNK]
                 yield chunk
                 sent += len(chunk)
-                if self._progress is not None and self._length > 4 * CHUNK:
+                if self._progress is not None and self._length > CHUNK:
                     self._progress(self._words(sent))
 
     def _words(self, sent: int) -> str:

@@ -124,6 +124,25 @@ def plugin_for(slicer: Path, pytest_arguments: list[str]) -> Path | None:
     return plugin_folder()
 
 
+@contextlib.contextmanager
+def running_monailabel(pytest_arguments: list[str], folder: Path) -> Iterator[None]:
+    """The real MONAI Label, its address in MONAILABEL_PEER_URL, unless other tests than those with it are to be run."""
+    files = [argument for argument in pytest_arguments if ".py" in argument]
+    if files and not any("aiaa_monailabel" in file for file in files):
+        yield
+        return
+    sys.path.insert(0, str(REPOSITORY / "Testing"))
+    from monailabel_peer.peer import launch_monailabel
+
+    with tempfile.TemporaryDirectory(prefix="imeasure-monailabel-", dir=folder) as place:
+        server = launch_monailabel(Path(place))
+        os.environ["MONAILABEL_PEER_URL"] = server.url
+        try:
+            yield
+        finally:
+            server.stop()
+
+
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slicer", type=Path, help="the Slicer executable")
@@ -161,6 +180,7 @@ def main() -> int:
     folders = options.module_path or [REPOSITORY / name for name in MODULE_FOLDERS if (REPOSITORY / name).is_dir()]
     folders = [folder.resolve() for folder in folders]
     with contextlib.ExitStack() as stack:
+        stack.enter_context(running_monailabel(pytest_arguments, output))
         url = options.server_url or stack.enter_context(running_server(output / "server.log"))
         code = run_slicer(
             options.slicer, url, output, folders, pytest_arguments, plugin_for(options.slicer, pytest_arguments)
