@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -22,11 +23,11 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from imeasure_server.imaging import decoded_image, image_cache, image_files
+from imeasure_server.imaging import decoded_image, image_cache
 from imeasure_server.imaging.decoded_image import DecodedImage
 from imeasure_server.imaging.image_cache import ImageCache, ImageError
 from imeasure_server.imaging.stored_image import StoredImage
-from imeasure_server.imaging.volume import Volume
+from imeasure_server.imaging.volume import LPS_TO_RAS, Volume
 from phantoms import make_lesion_phantom
 from phantoms.dicom_series import SeriesOptions, series_datasets, series_members, series_zip, write_series, zip_bytes
 from phantoms.shapes import rotation_matrix
@@ -209,12 +210,41 @@ def test_what_is_too_large_is_not_decoded(
     cache: ImageCache, upload: Upload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoded_image, "MAX_VOXELS", 1000)
-    monkeypatch.setattr(image_files, "_MAX_PLAIN_BYTES", 1000)
-    for name, words in (("a.nrrd", "20 × 16 × 9 voxels"), ("a.nii.gz", "when it is unpacked"), ("a.nii", "voxels")):
+    for name, words in (("a.nrrd", "20 × 16 × 9 voxels"), ("a.nii.gz", "20 × 16 × 9 voxels"), ("a.nii", "voxels")):
         sitk.WriteImage(itk_image(phantom()), str(tmp_path / name), useCompression=True)
         path, digest = upload((tmp_path / name).read_bytes())
         with pytest.raises(ImageError, match=words):
             cache.decode(path, name, digest)
+
+
+def test_a_bomb_is_not_unpacked(cache: ImageCache, upload: Upload, tmp_path: Path) -> None:
+    """Neither what is no image, nor more than the header of an image states."""
+    nib.save(nib.Nifti1Image(np.zeros(SHAPE, np.int16), np.eye(4)), tmp_path / "a.nii")
+    image = (tmp_path / "a.nii").read_bytes()
+    for content, words in (
+        (gzip.compress(bytes(300 << 20), 1), "not an image of a kind that is read"),
+        (gzip.compress(image + bytes(300 << 20), 1), "damaged"),
+    ):
+        path, digest = upload(content)
+        with pytest.raises(ImageError, match=words):
+            cache.decode(path, "a.nii.gz", digest)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_nifti_in_both_byte_orders(cache: ImageCache, upload: Upload, tmp_path: Path, order: str) -> None:
+    affine = LPS_TO_RAS @ phantom().geometry.affine
+    nib.save(nib.Nifti1Image(phantom().array, affine, nib.Nifti1Header(endianness=order)), tmp_path / "a.nii")
+    for content in ((tmp_path / "a.nii").read_bytes(), gzip.compress((tmp_path / "a.nii").read_bytes())):
+        path, digest = upload(content)
+        check(cache.decode(path, "a.nii", digest), phantom())
+
+
+def test_nifti_2_is_refused(cache: ImageCache, upload: Upload, tmp_path: Path) -> None:
+    nib.save(nib.Nifti2Image(np.zeros(SHAPE, np.int16), np.eye(4)), tmp_path / "a.nii.gz")
+    path, digest = upload((tmp_path / "a.nii.gz").read_bytes())
+
+    with pytest.raises(ImageError, match="save it as NIfTI-1"):
+        cache.decode(path, "a.nii.gz", digest)
 
 
 def test_threads_that_ask_for_one_image_decode_it_once(

@@ -85,5 +85,6 @@ class GdcmProcess:
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         return self._child

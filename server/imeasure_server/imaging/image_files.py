@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from imeasure_server.imaging.decoded_image import MAX_VOXELS, DecodedImage, write_voxels
+from imeasure_server.imaging.decoded_image import DecodedImage, check_voxels, write_voxels
 from imeasure_server.imaging.dicom_file import FileOnDisk, looks_like_dicom
 from imeasure_server.imaging.dicom_series import decode_dicom
 from imeasure_server.imaging.gzip_stream import GZIP_SIGNATURE, unpack
 from imeasure_server.imaging.image_error import ImageError, damaged
 from imeasure_server.imaging.nifti import NiftiError, read_nifti
+from imeasure_server.imaging.nifti_header import is_nifti, is_nifti2, stated_size
 from imeasure_server.imaging.nrrd import NRRD_SIGNATURE, read_nrrd
 from imeasure_server.imaging.picture_header import JPEG_SIGNATURE, PNG_SIGNATURE
 from imeasure_server.imaging.pictures import PictureError, read_picture
@@ -25,7 +26,7 @@ from imeasure_server.imaging.zip_archive import ZIP_SIGNATURES, open_archive
 
 _HEAD_BYTES = 1024
 _MAX_PICTURE_BYTES = 512 << 20
-_MAX_PLAIN_BYTES = MAX_VOXELS * 8 + (1 << 20)
+_MAX_TRAILING_BYTES = 1 << 20
 
 _KINDS_READ = "a ZIP of DICOM images, a DICOM, NIfTI, NRRD, PNG or JPEG file"
 
@@ -86,10 +87,9 @@ def read_volume_file(path: Path, name: str, scratch: Path | None = None) -> tupl
         plain = Path(folder) / "image.nii"
         if head.startswith(GZIP_SIGNATURE):
             _gunzip(path, plain, name)
-        elif _is_nifti(head):
+        else:
+            _checked_size(head, name)
             _link(path, plain)
-        if not plain.is_file() or not _is_nifti(_first_bytes(plain)):
-            raise ImageError(f"{name} is not an image of a kind that is read: send {_KINDS_READ}.")
         try:
             return read_nifti(plain), "nifti"
         except NiftiError as error:
@@ -120,15 +120,6 @@ def _decoded(volume: Volume, kind: str, folder: Path) -> DecodedImage:
     return DecodedImage(volume.geometry, "nrrd" if kind == "nrrd" else "picture")
 
 
-def _is_nifti(head: bytes) -> bool:
-    return head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] == b"n+2\0"
-
-
-def _first_bytes(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_HEAD_BYTES)
-
-
 def _link(path: Path, name: Path) -> None:
     """Another name for a file: the NIfTI library goes by the ending."""
     try:
@@ -138,13 +129,34 @@ def _link(path: Path, name: Path) -> None:
 
 
 def _gunzip(path: Path, plain: Path, name: str) -> None:
-    written = 0
+    """Unpack a NIfTI file; nothing else, and no more of it than its header states.
+
+    Raises:
+        ImageError: no NIfTI file, damaged, or too large.
+    """
+    written, limit = 0, 0
     try:
         with path.open("rb") as packed, plain.open("wb") as unpacked:
             for block in unpack(packed):
+                if written == 0:
+                    limit = _checked_size(block, name) + _MAX_TRAILING_BYTES
                 written += len(block)
-                if written > _MAX_PLAIN_BYTES:
-                    raise ImageError(f"{name} is larger than images that are taken when it is unpacked.")
+                if written > limit:
+                    raise damaged(name)
                 unpacked.write(block)
     except (EOFError, zlib.error) as error:
         raise damaged(name) from error
+
+
+def _checked_size(head: bytes, name: str) -> int:
+    """Bytes of an unpacked NIfTI file, from its beginning."""
+    if is_nifti2(head):
+        raise ImageError(f"{name} is a NIfTI-2 file: save it as NIfTI-1.")
+    if not is_nifti(head):
+        raise ImageError(f"{name} is not an image of a kind that is read: send {_KINDS_READ}.")
+    try:
+        shape, size = stated_size(head)
+    except ValueError as error:
+        raise damaged(name) from error
+    check_voxels(shape)
+    return size

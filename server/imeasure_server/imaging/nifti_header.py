@@ -1,7 +1,8 @@
-"""The header of a NIfTI-1 file, https://nifti.nimh.nih.gov/nifti-1: both its forms say exactly where the grid lies."""
+"""The header of NIfTI files, https://nifti.nimh.nih.gov/nifti-1: written, and what it says of the size of a file."""
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import Any
 
@@ -18,10 +19,39 @@ _MILLIMETRES = 2
 _SCANNER_COORDINATES = 1
 
 
+def is_nifti(head: bytes) -> bool:
+    """Whether a file's first bytes are those of a NIfTI-1 file that holds its voxels, too."""
+    return head[344:348] == b"n+1\0"
+
+
+def is_nifti2(head: bytes) -> bool:
+    """Whether a file's first bytes are those of a NIfTI-2 file."""
+    return head[4:8] == b"n+2\0"
+
+
+def stated_size(head: bytes) -> tuple[tuple[int, ...], int]:
+    """The lengths of the axes, and the bytes of the whole file when it is not compressed, as its header has them.
+
+    Args:
+        head: its first 348 bytes; `is_nifti`.
+
+    Raises:
+        ValueError: the header makes no sense.
+    """
+    order = "<" if head[:4] == (348).to_bytes(4, "little") else ">"
+    axes, *lengths = struct.unpack_from(f"{order}8h", head, 40)
+    (bits,) = struct.unpack_from(f"{order}h", head, 72)
+    (offset,) = struct.unpack_from(f"{order}f", head, 108)
+    shape = tuple(lengths[:axes])
+    if not 1 <= axes <= 7 or min(shape) < 1 or bits < 1 or not 0 <= offset < 1 << 31:
+        raise ValueError("No image has such axes.")
+    return shape, int(offset) + math.prod(shape) * bits // 8
+
+
 def nifti_header(
     geometry: Geometry, dtype: np.dtype[Any], description: str = "", voxels_at: int = _HEADER_BYTES
 ) -> bytes:
-    """The bytes before the voxels, little-endian.
+    """The bytes before the voxels of a NIfTI-1 file, little-endian; both its forms say exactly where the grid lies.
 
     Args:
         description: free text of at most 79 characters.
