@@ -53,4 +53,12 @@ DESCRIPTIONS: tuple[ModelDescription, ...] = (
         {"object": 1},
         config=SCRIBBLES,
     ),
+    ModelDescription(
+        "ct_body_parts",
+        ModelType.SEGMENTATION,
+        "Labels body, lungs, bones, airways, fat and muscle on a CT of any part of the body, by classical methods. "
+        "Vessels full of contrast medium may be counted as bone.",
+        {"body": 1, "lungs": 2, "bones": 3, "airways": 4, "fat": 5, "muscle": 6},
+        config={"modality": "CT", "body": "what is in the body and none of the other parts"},
+    ),
 )

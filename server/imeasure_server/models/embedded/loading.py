@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from imeasure_server.models.embedded.body_parts import BodyPartsModel
 from imeasure_server.models.embedded.prompted import ExtremePointsModel, PromptedModel, SliceModel
 from imeasure_server.models.embedded.scribbles import ScribblesModel
 from imeasure_server.models.inference import InferenceModel
@@ -17,4 +18,5 @@ LOADERS: Mapping[str, Callable[[WorkerContext], InferenceModel]] = {
     "segmentation": lambda context: PromptedModel(context.engine),
     "Histogram+GraphCut": lambda context: ScribblesModel(histogram_odds),
     "GMM+GraphCut": lambda context: ScribblesModel(mixture_odds),
+    "ct_body_parts": lambda context: BodyPartsModel(),
 }
