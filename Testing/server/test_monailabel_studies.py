@@ -25,6 +25,7 @@ from imeasure_server.imaging.nifti import write_nifti
 from phantoms.dicom_series import SeriesOptions, series_datasets, series_zip, write_series
 
 KEY = "key-of-this-test"
+PAGE = "http://viewer.example:3000"
 PLAIN, TURNED = ball_scene(30), ball_scene(31, OBLIQUE)
 BACKWARDS = SeriesOptions(series="backwards", reverse_instances=True)
 
@@ -57,6 +58,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studies]:
     add(folder, "liver.nii.gz", TURNED)
     write_series(folder / "patient", PLAIN.volume, BACKWARDS)
     arguments = ("--api-key", KEY, "--require-api-key", "--studies", str(folder), "--ohif-layout")
+    arguments += ("--page-origins", PAGE)
     server = launch(tmp_path_factory.mktemp("server"), *arguments)
     yield Studies(server.url, folder)
     server.stop()
@@ -118,6 +120,20 @@ def test_a_server_without_keys_says_so(live_server: str) -> None:
     with httpx.Client(trust_env=False, base_url=live_server, timeout=30) as client:
         assert client.get("/auth").json()["enabled"] is False
         assert client.post("/auth/token", data={"password": "x"}).json()["access_token"] is None
+
+
+def test_pages_of_other_addresses_are_let_in_by_name(studies: Studies, live_server: str) -> None:
+    """What a browser asks before a script of such a page may go on, and what it looks for in the answer."""
+    asks = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-type,x-api-key"}
+    with httpx.Client(trust_env=False, timeout=30) as client:
+        for origin, let_in in ((PAGE, True), ("http://elsewhere.example", False)):
+            preflight = client.options(f"{studies.url}/datastore/label", headers={"Origin": origin, **asks})
+            answer = client.get(f"{studies.url}/info/", headers={"Origin": origin, "x-api-key": KEY})
+            for response in (preflight, answer):
+                assert response.headers.get("access-control-allow-origin") == (origin if let_in else None)
+            assert preflight.is_success is let_in
+        by_default = client.get(f"{live_server}/info/", headers={"Origin": PAGE})
+    assert "access-control-allow-origin" not in by_default.headers
 
 
 # What there is

@@ -17,6 +17,7 @@ from imeasure_server.api.aiaa import router as aiaa
 from imeasure_server.api.errors import add_error_handlers
 from imeasure_server.api.middleware import RequestRecord
 from imeasure_server.api.monailabel import router as monailabel
+from imeasure_server.api.page_origins import add_page_origins
 from imeasure_server.api.radanalyzer.router import mount_v3
 from imeasure_server.api.resources import Images, Store
 from imeasure_server.metrics import ServerMetrics
@@ -70,5 +71,7 @@ def create_app(settings: ServerSettings, pool: InferencePool | None = None) -> F
         app.include_router(protocol, dependencies=[Depends(require_key)])
     mount_v3(app)  # asks for keys itself, and always
     add_error_handlers(app)
+    if settings.page_origins:
+        add_page_origins(app, settings.page_origins)
     app.add_middleware(RequestRecord, metrics=app.state.metrics)
     return app

@@ -83,6 +83,10 @@ GpuMemory = Annotated[
 OhifLayout = Annotated[
     bool | None, typer.Option("--ohif-layout", help="Answer OHIF-AI's own page in the array order that it expects.")
 ]
+PageOrigins = Annotated[
+    list[str] | None,
+    typer.Option(help="Web pages from elsewhere that may use this server: http://HOST:PORT, or *. [default: none]"),
+]
 QueueSize = Annotated[int | None, typer.Option(help="Requests that may wait for each worker. [default: 16]")]
 
 
@@ -117,6 +121,7 @@ def serve(
     studies: Studies = None,
     gpu_memory_bytes: GpuMemory = None,
     ohif_layout: OhifLayout = None,
+    page_origins: PageOrigins = None,
 ) -> None:
     """Start the server. Ctrl-C finishes what runs and ends it."""
     settings = _settings(
@@ -139,6 +144,7 @@ def serve(
         studies=studies,
         gpu_memory_bytes=gpu_memory_bytes,
         ohif_layout=ohif_layout,
+        page_origins=page_origins or None,
     )
     if settings.problem is not None:
         _fail(settings.problem, MISUSED)

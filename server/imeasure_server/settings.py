@@ -75,6 +75,8 @@ class ServerSettings(BaseSettings):
         image_cache_bytes: of decoded images on disk.
         gpu_memory_bytes: that models may take on a GPU before the least recently used moves out; None for nearly all.
         ohif_layout: answer the page of OHIF-AI as its own server does (see docs/server.md), against the contract.
+        page_origins: of web pages from elsewhere whose scripts may use this server: ``http://viewer.example:3000``, or
+            ``*`` for any; none by default, since a page may read whatever this server answers.
     """
 
     model_config = SettingsConfigDict(env_prefix="IMEASURE_", extra="ignore", frozen=True, hide_input_in_errors=True)
@@ -108,6 +110,7 @@ class ServerSettings(BaseSettings):
     image_cache_bytes: int = Field(8 << 30, ge=1 << 20)
     gpu_memory_bytes: int | None = Field(None, ge=1 << 20)
     ohif_layout: bool = False
+    page_origins: HostNames = ()
 
     @field_validator("device")
     @classmethod
