@@ -124,6 +124,15 @@ def regionOf(image: Any) -> MaskRegion:
     return MaskRegion(tight.array.copy(), (i + i0, j + j0, k + k0))
 
 
+def _isEmpty(image: Any) -> bool:
+    """Whether a labelmap has no voxel that is not 0; much faster than to look where they are."""
+    i0, i1, j0, j1, k0, k1 = image.GetExtent()
+    scalars = image.GetPointData().GetScalars()
+    if scalars is None or i1 < i0 or j1 < j0 or k1 < k0:
+        return True
+    return not numpy_support.vtk_to_numpy(scalars).any()
+
+
 def segmentLabelmap(segmentationNode: Any, segmentId: str) -> Any:
     """A copy of one segment as ``vtkOrientedImageData`` in the segmentation's space; empty when it has no voxels."""
     segmentation = segmentationNode.GetSegmentation()
@@ -162,7 +171,7 @@ def writeMask(
     _useBinaryLabelmaps(segmentationNode)
     image = orientedImage(region, volumeNode)
     image = _resampled(image, _referenceGrid(segmentationNode), _transformBetween(volumeNode, segmentationNode))
-    if regionOf(image).isEmpty:
+    if _isEmpty(image):
         raise VolumeError("The result lies outside the segmentation's grid. Use a new segmentation for this volume.")
     others = [other for other in segmentationNode.GetSegmentation().GetSegmentIDs() if other != segmentId]
     writeLabelmap(image, segmentationNode, segmentId, others if overwrite else [])
@@ -180,7 +189,7 @@ def writeLabelmap(image: Any, segmentationNode: Any, segmentId: str, overwritten
     Segments of ``overwritten`` lose what the labelmap covers; all others keep their voxels, on a layer of their own
     where they overlap.
     """
-    if regionOf(image).isEmpty:
+    if _isEmpty(image):
         segmentationNode.GetSegmentation().ClearSegment(segmentId)
         return
     logic = segmentationLogic()
@@ -244,7 +253,7 @@ def _transformBetween(source: Any, target: Any) -> Any:
 def _resampled(image: Any, grid: Any, transform: Any) -> Any:
     """A labelmap on another grid (nearest neighbour); the same object when it lies on that grid already."""
     resample = slicer.vtkOrientedImageDataResample
-    if regionOf(image).isEmpty or (transform is None and resample.DoGeometriesMatch(image, grid)):
+    if _isEmpty(image) or (transform is None and resample.DoGeometriesMatch(image, grid)):
         return image
     box = slicer.vtkOrientedImageData()
     box.DeepCopy(grid)
