@@ -13,7 +13,7 @@ from IMeasureLib.prompts import PromptError
 from IMeasureLib.segment_edit import EMPTY, SegmentEdit
 from IMeasureLib.volume_access import adoptGeometry, geometryOf, readMask
 
-from .effect_base import AIAAEffect
+from .effect_base import RUN_KEY, AIAAEffect
 from .merging import isUntouched
 from .question import Question
 from .segment_state import StateTag
@@ -52,9 +52,10 @@ class AutoEffect(AIAAEffect):
         self.states = StateTag(TAG)
         self.edit = SegmentEdit(self.scriptedEffect)
         self.ui.clearButton.hide()
+        self.ui.newSegmentButton.hide()
 
     def keys(self) -> dict:
-        return {key: action for key, action in super().keys().items() if key != "R"}
+        return {key: action for key, action in super().keys().items() if key == RUN_KEY}
 
     def retarget(self) -> None:
         target = (self.segmentationNode, self.volumeNode)

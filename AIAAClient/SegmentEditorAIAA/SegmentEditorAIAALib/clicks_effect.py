@@ -153,6 +153,11 @@ class ClicksEffect(SegmentEffect):
     def targetChanged(self) -> None:
         self._pending = []
 
+    def activate(self) -> None:
+        # Whoever comes back wants to add, not to exclude.
+        self.signButton.setPositive()
+        super().activate()
+
     def deactivate(self) -> None:
         self._pending = []
         super().deactivate()

@@ -21,7 +21,7 @@ from .question import Asker, Question
 from .server_line import ServerLine
 
 MODULE_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-RUN_KEY, CLEAR_KEY = "A", "R"
+RUN_KEY, CLEAR_KEY, NEW_KEY = "A", "R", "N"
 
 
 def resource(*parts: str) -> str:
@@ -77,6 +77,9 @@ class AIAAEffect(AbstractScriptedSegmentEditorEffect):
         self.ui.runButton.text = _("Segment ({key})").format(key=RUN_KEY)
         self.ui.runButton.connect("clicked()", self.run)
         self.ui.clearButton.connect("clicked()", self.clear)
+        self.ui.newSegmentButton.text = _("New segment ({key})").format(key=NEW_KEY)
+        self.ui.newSegmentButton.toolTip = _("Add an empty segment and go on with it.")
+        self.ui.newSegmentButton.connect("clicked()", self.newSegment)
         self.ui.keepOthersCheckBox.connect("toggled(bool)", self.updateMRMLFromGUI)
         self.setupTools(widget)
         self.server = ServerLine(self.ui, self.logic, self._onServer)
@@ -124,7 +127,25 @@ class AIAAEffect(AbstractScriptedSegmentEditorEffect):
 
     def keys(self) -> dict:
         """Key → what it does, while the effect is on."""
-        return {RUN_KEY: lambda: self.ui.runButton.click(), CLEAR_KEY: lambda: self.ui.clearButton.click()}
+        return {
+            RUN_KEY: self._onRunKey,
+            CLEAR_KEY: lambda: self.ui.clearButton.click(),
+            NEW_KEY: lambda: self.ui.newSegmentButton.click(),
+        }
+
+    def _onRunKey(self) -> None:
+        whyNot = self.whyNot()
+        if whyNot and not self.queue.isBusy:
+            self.status.show(whyNot)
+        self.ui.runButton.click()
+
+    def newSegment(self) -> None:
+        """Add an empty segment and select it."""
+        if self.segmentationNode is None:
+            return
+        self.scriptedEffect.saveStateForUndo()
+        segmentId = self.segmentationNode.GetSegmentation().AddEmptySegment()
+        self.scriptedEffect.parameterSetNode().SetSelectedSegmentID(segmentId)
 
     def retarget(self) -> None:
         """Work on what is selected now."""

@@ -18,7 +18,8 @@ from .question import Question
 from .region_box import RegionBox
 from .scribble_display import COLORS, ScribbleDisplay
 from .segment_effect import SegmentEffect, maskOf
-from .strokes import BACKGROUND, ERASE, FOREGROUND, Stroke, coveredVoxels
+from .state import gridOf
+from .strokes import BACKGROUND, ERASE, FOREGROUND, Stroke, StrokeCanvas
 from .tool_buttons import ToolButtons
 
 VALUES = {"Foreground": FOREGROUND, "Background": BACKGROUND, "Eraser": ERASE}
@@ -34,6 +35,11 @@ class ScribblesEffect(SegmentEffect):
     effectName = "AI Scribbles"
     kind = "scribbles"
     tag = "AIAAClient.Scribbles"
+
+    def __init__(self, scriptedEffect: Any) -> None:
+        super().__init__(scriptedEffect)
+        self._canvas: StrokeCanvas | None = None
+        self._canvasGrid = 0
 
     def helpText(self) -> str:
         return (
@@ -133,8 +139,16 @@ class ScribblesEffect(SegmentEffect):
 
     # ---- what is shown
 
+    def covered(self) -> dict:
+        """Voxels of the source volume under the selected segment's scribbles, by value."""
+        geometry = self.geometry
+        if self._canvas is None or self._canvasGrid != gridOf(geometry):
+            self._canvas, self._canvasGrid = StrokeCanvas(geometry), gridOf(geometry)
+        covered: dict = self._canvas.covered(self.state.strokes)
+        return covered
+
     def draw(self) -> None:
-        self.display.show(coveredVoxels(self.state.strokes, self.geometry), self.volumeNode)
+        self.display.show(self.covered(), self.volumeNode)
 
     def erase(self) -> None:
         self.display.clear()
@@ -142,6 +156,7 @@ class ScribblesEffect(SegmentEffect):
 
     def deactivate(self) -> None:
         super().deactivate()
+        self._canvas = None
         self.box.remove()
         blocked = self.tools.boxCheckBox.blockSignals(True)
         self.tools.boxCheckBox.checked = False
@@ -167,7 +182,7 @@ class ScribblesEffect(SegmentEffect):
             return _("Select a segment first.")
         if self.volumeNode is None:
             return ""
-        covered = coveredVoxels(self.state.strokes, self.geometry)
+        covered = self.covered()
         if covered[FOREGROUND].isEmpty:
             return _("Scribble inside the object ({key}), button held.").format(key=KEYS["Foreground"])
         if covered[BACKGROUND].isEmpty:
@@ -179,7 +194,7 @@ class ScribblesEffect(SegmentEffect):
 
     def _onBox(self, on: bool) -> None:
         if on and self.volumeNode is not None:
-            self.box.place(coveredVoxels(self.state.strokes, self.geometry).values(), self.volumeNode)
+            self.box.place(self.covered().values(), self.volumeNode)
         else:
             self.box.remove()
 
@@ -216,7 +231,6 @@ class ScribblesEffect(SegmentEffect):
 
     def _question(self, isOwnStep: bool) -> Question:
         geometry = self.geometry
-        covered = coveredVoxels(self.state.strokes, geometry)
         task = Task.scribbles(
             self.volumeNode,
             self.models.model,

@@ -23,6 +23,10 @@ class SignButton:
     def isPositive(self) -> bool:
         return not self._button.checked
 
+    def setPositive(self) -> None:
+        """Make prompts positive."""
+        self._button.checked = False
+
     def toggle(self) -> None:
         """Turn it round."""
         self._button.checked = not self._button.checked

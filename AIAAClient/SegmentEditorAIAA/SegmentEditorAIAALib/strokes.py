@@ -12,6 +12,7 @@ import numpy.typing as npt
 from IMeasureLib.crop_region import MaskRegion
 from IMeasureLib.geometry import VolumeGeometry
 from IMeasureLib.prompts import Point, PromptError, asPoint
+from IMeasureLib.segment_edit import EMPTY
 
 ERASE, BACKGROUND, FOREGROUND = 0, 2, 3
 """What a stroke leaves in the voxels that it covers; 2 and 3 are what MONAI Label's scribble models expect."""
@@ -43,22 +44,50 @@ class Stroke:
 Strokes = tuple[Stroke, ...]
 
 
+class StrokeCanvas:
+    """What strokes leave on a volume, later ones over earlier ones. A further stroke costs no more than itself."""
+
+    def __init__(self, geometry: VolumeGeometry) -> None:
+        self._geometry = geometry
+        self._forget()
+
+    def _forget(self) -> None:
+        self._strokes: Strokes = ()
+        self._canvas: npt.NDArray[np.uint8] | None = None
+        self._box: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None = None
+        self._covered = {FOREGROUND: EMPTY, BACKGROUND: EMPTY}
+
+    def covered(self, strokes: Strokes) -> dict[int, MaskRegion]:
+        """``FOREGROUND`` and ``BACKGROUND`` → voxels."""
+        if strokes == self._strokes:
+            return self._covered
+        if strokes[: len(self._strokes)] != self._strokes:
+            self._forget()
+        for stroke in strokes[len(self._strokes) :]:
+            self._add(stroke)
+        self._strokes = strokes
+        if self._canvas is not None and self._box is not None:
+            (i, j, k), upper = self._box[0], self._box[1]
+            part = self._canvas[k : upper[2], j : upper[1], i : upper[0]]
+            origin = (int(i), int(j), int(k))
+            self._covered = {value: _tight(part == value, origin) for value in (FOREGROUND, BACKGROUND)}
+        return self._covered
+
+    def _add(self, stroke: Stroke) -> None:
+        lower, upper = _box(np.asarray(stroke.points), stroke.radius, self._geometry)
+        if (upper <= lower).any():
+            return
+        if self._canvas is None:
+            # Of the whole volume; memory that no stroke touches is not taken.
+            self._canvas = np.zeros(self._geometry.shape[::-1], dtype=np.uint8)
+        before = self._box
+        self._box = (lower, upper) if before is None else (np.minimum(before[0], lower), np.maximum(before[1], upper))
+        _paint(self._canvas, stroke, self._geometry)
+
+
 def coveredVoxels(strokes: Iterable[Stroke], geometry: VolumeGeometry) -> dict[int, MaskRegion]:
-    """What the strokes leave, later ones over earlier ones: ``FOREGROUND`` and ``BACKGROUND`` → voxels."""
-    strokes = tuple(strokes)
-    empty = MaskRegion(np.zeros((0, 0, 0), dtype=bool), (0, 0, 0))
-    if not strokes:
-        return {FOREGROUND: empty, BACKGROUND: empty}
-    boxes = [_box(np.asarray(stroke.points), stroke.radius, geometry) for stroke in strokes]
-    lower = np.min([box[0] for box in boxes], axis=0)
-    upper = np.max([box[1] for box in boxes], axis=0)
-    if (upper <= lower).any():
-        return {FOREGROUND: empty, BACKGROUND: empty}
-    canvas = np.zeros((upper - lower)[::-1], dtype=np.uint8)
-    for stroke in strokes:
-        _paint(canvas, lower, stroke, geometry)
-    origin = (int(lower[0]), int(lower[1]), int(lower[2]))
-    return {value: _tight(canvas == value, origin) for value in (FOREGROUND, BACKGROUND)}
+    """What strokes leave on a volume: ``FOREGROUND`` and ``BACKGROUND`` → voxels."""
+    return StrokeCanvas(geometry).covered(tuple(strokes))
 
 
 def _tight(mask: npt.NDArray[np.bool_], origin: tuple[int, int, int]) -> MaskRegion:
@@ -79,10 +108,8 @@ def _box(
     return lower, upper
 
 
-def _paint(
-    canvas: npt.NDArray[np.uint8], origin: npt.NDArray[np.int64], stroke: Stroke, geometry: VolumeGeometry
-) -> None:
-    """Put a stroke into the (k, j, i) canvas that begins at voxel ``origin``, piece after piece: pieces are small."""
+def _paint(canvas: npt.NDArray[np.uint8], stroke: Stroke, geometry: VolumeGeometry) -> None:
+    """Put a stroke into the (k, j, i) canvas of the volume, piece after piece: pieces are small."""
     points = np.asarray(stroke.points, dtype=np.float64)
     pieces = np.stack([points[:-1], points[1:]], axis=1) if len(points) > 1 else np.stack([points, points], axis=1)
     normal = np.asarray(stroke.normal, dtype=np.float64)
@@ -93,11 +120,11 @@ def _paint(
         if (upper <= lower).any():
             continue
         covered = _near(start, end, lower, upper, stroke.radius, normal, thickness, geometry)
-        i, j, k = lower - origin
+        i, j, k = lower
         part = canvas[k : k + covered.shape[0], j : j + covered.shape[1], i : i + covered.shape[2]]
         part[covered] = stroke.value
     # However small the brush, the voxels under it are marked.
-    for i, j, k in np.floor(geometry.rasToIJK(points) + 0.5).astype(np.int64).reshape(-1, 3) - origin:
+    for i, j, k in np.floor(geometry.rasToIJK(points) + 0.5).astype(np.int64).reshape(-1, 3):
         if 0 <= k < canvas.shape[0] and 0 <= j < canvas.shape[1] and 0 <= i < canvas.shape[2]:
             canvas[k, j, i] = stroke.value
 

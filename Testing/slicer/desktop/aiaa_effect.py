@@ -7,7 +7,7 @@ from typing import Any
 import driving
 import numpy as np
 import slicer
-from effect_driver import EffectDriver
+from effect_driver import EffectDriver, worldOf
 
 AUTO, BOUNDARY, CLICKS, SCRIBBLES = "AI Auto segmentation", "AI Boundary points", "AI Smart clicks", "AI Scribbles"
 
@@ -15,7 +15,9 @@ AUTO, BOUNDARY, CLICKS, SCRIBBLES = "AI Auto segmentation", "AI Boundary points"
 class AIAAEffect(EffectDriver):
     """The Segment Editor with one of the effects on."""
 
-    def __init__(self, name: str, volumeNode: Any, names: tuple[str, ...] = ("Object",), segmentation: Any = None) -> None:
+    def __init__(
+        self, name: str, volumeNode: Any, names: tuple[str, ...] = ("Object",), segmentation: Any = None
+    ) -> None:
         self.name = name
         super().__init__(volumeNode, names, segmentation)
 
@@ -78,3 +80,24 @@ class AIAAEffect(EffectDriver):
     def undo(self) -> None:
         driving.pressShortcut("Ctrl+Z")
         driving.pump(0.2)
+
+
+def extremePoints(volumeNode: Any, truth: np.ndarray) -> list:
+    """World RAS of six voxels of a (k, j, i) mask: the first and the last along each axis of the volume."""
+    voxels = np.argwhere(truth)
+    ends = [choose(voxels[:, axis]) for axis in (2, 1, 0) for choose in (np.argmin, np.argmax)]
+    return [worldOf(volumeNode, voxels[index]) for index in ends]
+
+
+def outlyingVoxel(mask: np.ndarray, truth: np.ndarray, k: int) -> tuple[int, int, int]:
+    """A voxel of the mask on slice k, as far from the middle of the truth as there is."""
+    middle = np.argwhere(truth[k]).mean(axis=0)
+    candidates = np.argwhere(mask[k])
+    j, i = candidates[np.argmax(np.linalg.norm(candidates - middle, axis=1))]
+    return k, int(j), int(i)
+
+
+def ball(shape: tuple[int, ...], center: Any, radius: float) -> np.ndarray:
+    """(k, j, i) bool, voxels within ``radius`` voxels of ``center`` (k, j, i)."""
+    grids = np.ogrid[tuple(slice(0, n) for n in shape)]
+    return sum((grid - c) ** 2 for grid, c in zip(grids, center)) <= radius**2

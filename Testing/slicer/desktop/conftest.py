@@ -101,6 +101,30 @@ def openEffect(desktop):
         driver.close()
 
 
+@pytest.fixture
+def openAIEffect(desktop, serverUrl, monkeypatch):
+    """Function (effect's name, volume node, names=("Object",), segmentation=None, model="") → an ``AIAAEffect``, on.
+
+    The effect asks the real server; its models are known, and ``model`` is chosen.
+    """
+    from aiaa_effect import AIAAEffect
+
+    monkeypatch.setenv("AIAA_SERVER_URL", serverUrl)
+    opened = []
+
+    def open_(name, volumeNode, *arguments, model="", connect=True, **options):
+        opened.append(AIAAEffect(name, volumeNode, *arguments, **options))
+        if connect:
+            opened[-1].connect()
+        if model:
+            opened[-1].choose(model)
+        return opened[-1]
+
+    yield open_
+    for driver in opened:
+        driver.close()
+
+
 class _DialogWatchdog:
     """Closes a modal dialog that a test leaves open, so that the run goes on, and reports it."""
 
