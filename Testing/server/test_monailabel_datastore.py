@@ -195,20 +195,39 @@ def test_the_raw_labels_of_the_ohif_page_become_nifti(datastore: Datastore, stud
         datastore.save_label("a", raw, "label.bin", "final", {})
 
 
-@pytest.mark.parametrize("name", ["../a", "a/b", "a\\b", "", ".a", "a\0b", "x" * 300, "c:a", "a\n"])
-def test_names_cannot_leave_the_folder(datastore: Datastore, studies: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["../a", "..", ".a", "a\0b", "x" * 300, "a\nb", "?" * 100])
+def test_names_that_no_file_can_have(datastore: Datastore, studies: Path, tmp_path: Path, name: str) -> None:
     add_nifti(tmp_path / "elsewhere", "image.nii.gz")
-    source = tmp_path / "elsewhere" / "image.nii.gz"
     with pytest.raises(BadItem):
-        datastore.add_image(source, f"{name}.nii.gz" if not name else "x.nii.gz", "0" * 64, name or "..", {})
+        datastore.add_image(tmp_path / "elsewhere" / "image.nii.gz", "x.nii.gz", "0" * 64, name, {})
+    assert not studies.exists() or not list(studies.rglob("*"))
+
+
+@pytest.mark.parametrize("name", ["2: CT/chest", "a/../../b", "a\\b", 'x?*"<>|', "50%", "50%3A", "%25", "Ä 1", "a b "])
+def test_any_other_name_stays_in_the_folder(datastore: Datastore, studies: Path, tmp_path: Path, name: str) -> None:
+    """Slicer names volumes so, and MONAI Label's plugin makes the name the id."""
+    add_nifti(tmp_path / "elsewhere", "image.nii.gz")
+    made = datastore.add_image(tmp_path / "elsewhere" / "image.nii.gz", "x.nii.gz", "0" * 64, name, {"n": 1})
+    assert made == name.strip()
+    datastore.save_label(name, label_file(tmp_path), "l.nii.gz", "final", {"n": 2})
+    item = datastore.list()[made]
+    assert (item.info["n"], item.label_infos["final"]["n"]) == (1, 2)
+    assert item.image.files[0].parent == studies
+    assert item.labels["final"].parent == studies / "labels" / "final"
+    assert item.info["name"] == item.image.files[0].name
+    assert not set(item.info["name"]) & set('/\\:*?"<>|')
+    np.testing.assert_array_equal(datastore.load(name).volume.open().array, volume().array)
+    datastore.remove_image(name)
+    assert datastore.list() == {}
+
+
+@pytest.mark.parametrize("tag", ["../x", "a/b", ".a", "", "a b", "x" * 65])
+def test_tags_cannot_leave_the_folder(datastore: Datastore, studies: Path, tmp_path: Path, tag: str) -> None:
     add_nifti(studies, "a.nii.gz")
-    if name:
-        with pytest.raises(BadItem):
-            datastore.save_label("a", label_file(tmp_path), "l.nii.gz", name, {})
-        with pytest.raises(UnknownItem):
-            datastore.label_file("a", name)
-        with pytest.raises(UnknownItem):
-            datastore.load(name)
+    with pytest.raises(BadItem):
+        datastore.save_label("a", label_file(tmp_path), "l.nii.gz", tag, {})
+    with pytest.raises(UnknownItem):
+        datastore.label_file("a", tag)
 
 
 def test_images_are_added_and_removed(datastore: Datastore, studies: Path, tmp_path: Path) -> None:

@@ -190,12 +190,16 @@ def test_images_come_and_go(studies: Studies, tmp_path: Path) -> None:
     stem = studies.request("PUT", "/datastore/image", files={"file": ("stem.nii.gz", content)})
     assert stem.json() == {"image": "stem"}
     assert studies.request("PUT", "/datastore/image", data={"params": "{}"}).status_code == 422
-    for name in ("../../evil", "a%2Fb", ".."):
+    for name in ("../../evil", "..", "a%0Ab"):
         refused = studies.request("PUT", f"/datastore/?image={name}", files={"file": ("a.nii.gz", content)})
         assert refused.status_code == 400
     refused = studies.request("PUT", "/datastore/?image=bad", files={"file": ("a.nii.gz", b"nothing")})
     assert refused.status_code == 400
     assert not list(studies.folder.parent.rglob("evil*"))
+    colon = studies.request("PUT", "/datastore/?image=2%3A+CT%2Fchest", files={"file": ("a.nii.gz", content)})
+    assert colon.json() == {"image": "2: CT/chest"}
+    assert studies.request("GET", "/datastore/image?image=2%3A+CT%2Fchest").content == content
+    assert studies.request("DELETE", "/datastore/image?id=2%3A+CT%2Fchest").json() == {}
     assert studies.request("DELETE", "/datastore/image?id=mine").json() == {}
     assert studies.request("GET", "/datastore/image?image=mine").status_code == 404
     assert studies.request("DELETE", "/datastore/?id=stem").status_code == 200

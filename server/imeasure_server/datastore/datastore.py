@@ -20,6 +20,7 @@ from imeasure_server.datastore.names import (
     LABEL_EXTENSIONS,
     checked_id,
     checked_tag,
+    file_stem,
     split_name,
 )
 from imeasure_server.datastore.scanning import LABELS_FOLDER, Scanner, StudyImage
@@ -168,7 +169,7 @@ class Datastore:
         self._check_writable()
         self._images.decode(source, name, digest)
         with self._index.changing() as objects:
-            target = self.folder / f"{made}{extension}"
+            target = self.folder / f"{file_stem(made)}{extension}"
             with placing(target) as partial:
                 shutil.move(source, partial)
             self._remove_others(made, target)
@@ -182,7 +183,7 @@ class Datastore:
     def _remove_others(self, image_id: str, kept: Path) -> None:
         """One id, one file: an image that is uploaded again in another format replaces the old one."""
         for extension in IMAGE_EXTENSIONS:
-            other = self.folder / f"{image_id}{extension}"
+            other = self.folder / f"{file_stem(image_id)}{extension}"
             if other != kept:
                 other.unlink(missing_ok=True)
 
@@ -234,12 +235,12 @@ class Datastore:
         self._check_writable()
         content, extension = self._label_content(image_id, source, name)
         with self._index.changing() as objects:
-            target = self.folder / LABELS_FOLDER / tag / f"{checked_id(image.id)}{extension}"
+            target = self.folder / LABELS_FOLDER / tag / f"{file_stem(checked_id(image.id))}{extension}"
             with placing(target) as partial:
                 partial.write_bytes(content)
             for other in LABEL_EXTENSIONS:
                 if other != extension:
-                    target.with_name(f"{image.id}{other}").unlink(missing_ok=True)
+                    target.with_name(f"{file_stem(image.id)}{other}").unlink(missing_ok=True)
             known = entry(objects, image.id)
             known["image"]["ext"] = image.extension
             known["labels"][tag] = {"ext": extension, "info": {**info, "ts": int(time.time()), "name": target.name}}

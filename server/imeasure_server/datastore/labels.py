@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imeasure_server.datastore.errors import BadItem
-from imeasure_server.datastore.names import LABEL_EXTENSIONS, split_name
+from imeasure_server.datastore.names import LABEL_EXTENSIONS, id_of_stem, split_name
 from imeasure_server.imaging.image_error import ImageError
 from imeasure_server.imaging.label_files import read_label
 
@@ -22,7 +22,7 @@ def labels_by_tag(folder: Path) -> dict[str, dict[str, Path]]:
         for name in _names(folder / tag):
             parts = split_name(name, LABEL_EXTENSIONS)
             if parts is not None:
-                tags.setdefault(tag, {}).setdefault(parts[0], folder / tag / name)
+                tags.setdefault(tag, {}).setdefault(id_of_stem(parts[0]), folder / tag / name)
     return tags
 
 

@@ -13,7 +13,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from imeasure_server.datastore.errors import BadItem
-from imeasure_server.datastore.names import IMAGE_EXTENSIONS, checked_id, split_name
+from imeasure_server.datastore.names import IMAGE_EXTENSIONS, checked_id, file_stem, id_of_stem, split_name
 
 LABELS_FOLDER = "labels"
 MAX_DEPTH = 12
@@ -50,7 +50,7 @@ class StudyImage:
     @property
     def filename(self) -> str:
         """Of the file that a client gets."""
-        return f"{self.id}{self.extension}"
+        return f"{file_stem(self.id)}{self.extension}"
 
     @property
     def modified(self) -> int:
@@ -90,6 +90,7 @@ class Scanner:
 
     def find(self, image_id: str) -> StudyImage | None:
         """The image of this id; a DICOM file in the folder itself also goes by the stem of its name."""
+        image_id = image_id.strip(" ")
         with self._lock:
             found = self._known(image_id)
             if found is None or not _is_current(found):
@@ -117,7 +118,7 @@ class Scanner:
                     if uid:
                         series.setdefault(uid, []).append(folder / name)
                         if top:
-                            aliases[parts[0] if parts is not None else name] = uid
+                            aliases[id_of_stem(parts[0] if parts is not None else name)] = uid
         for uid, files in series.items():
             folders = {file.parent for file in files}
             changed = tuple((folder, listings[folder].changed_ns) for folder in sorted(folders))
@@ -178,13 +179,13 @@ def _add_file(
     images: dict[str, StudyImage], folder: Path, name: str, parts: tuple[str, str], listing: _Listing
 ) -> None:
     """Enter one file; the first of several with one stem counts (``a.nii.gz`` before ``a.nrrd``)."""
-    stem, extension = parts
+    image_id, extension = id_of_stem(parts[0]), parts[1]
     try:
-        checked_id(stem)
+        checked_id(image_id)
     except BadItem:
         return
     sent_as = ".nii.gz" if extension.lower() == ".zip" else extension
-    images.setdefault(stem, StudyImage(stem, (folder / name,), sent_as, False, ((folder, listing.changed_ns),)))
+    images.setdefault(image_id, StudyImage(image_id, (folder / name,), sent_as, False, ((folder, listing.changed_ns),)))
 
 
 def _is_current(image: StudyImage) -> bool:
