@@ -343,6 +343,14 @@ def test_what_a_bundle_never_reaches_is_not_looked_at(tmp_path: Path) -> None:
     assert not Path("/tmp/owned").exists()
 
 
+def test_torchscript_does_where_the_network_is_none_of_the_list(tmp_path: Path) -> None:
+    folder = bundle(tmp_path / "own", {**bundle_inference(), "network_def": {"_target_": "scripts.MyNet"}})
+    with pytest.raises(ConfigError, match=r"scripts\.MyNet"):
+        read_folder(folder)
+    script(Above(channels=2), folder / "models" / "model.ts")
+    assert read_folder(folder).config.network is None
+
+
 def test_bundle_in_yaml(tmp_path: Path) -> None:
     import yaml
 

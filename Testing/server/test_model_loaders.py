@@ -404,6 +404,26 @@ def test_2d_networks_look_at_every_slice(
     assert dice(output.mask > 0, ball) > 0.95
 
 
+class BrightestSlice(nn.Module):
+    """1 where a slice is above the threshold: a network of two axes."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        assert image.dim() == 4
+        return (image > 0.5).float()
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_slice_inferer(
+    axis: int, tmp_path: Path, context: WorkerContext, volume: Volume, ball: NDArray[np.bool_]
+) -> None:
+    """The transforms see the volume, the network sees slices."""
+    inferer = {"name": "monai.inferers.SliceInferer", "args": {"roi_size": [32, 32], "spatial_dim": axis}}
+    config = aiaa_config(pre=[CHANNEL, RAS], args={"inferer": inferer}, dimension=2)
+    output = load(scripted(tmp_path / "m", BrightestSlice(), config), context).infer(volume, ModelInputs())
+    assert output.mask is not None
+    assert np.array_equal(output.mask, ball)
+
+
 def pipeline_folder(folder: Path, steps: list[Any], labels: Any = ()) -> Path:
     return model_folder(folder, aiaa_config("pipeline", labels=labels, models=steps))
 
@@ -648,3 +668,19 @@ def test_oblique_grids_agree_with_straight_ones() -> None:
     straight = on_grid(array, np.eye(4), (12, 14, 11), target, False)
     target[0, 1] = 1e-3  # oblique enough for the general way
     assert (straight == on_grid(array, np.eye(4), (12, 14, 11), target, False)).mean() > 0.98
+
+
+def test_torchscript_goes_before_a_network_in_the_config(
+    tmp_path: Path, context: WorkerContext, volume: Volume, ball: NDArray[np.bool_]
+) -> None:
+    """Clara's configs name the network although the TorchScript file needs none."""
+    output = load(scripted(tmp_path / "m", Above(), unet_config()), context).infer(volume, ModelInputs())
+    assert output.mask is not None
+    assert np.array_equal(output.mask, ball)
+
+
+def test_labels_without_names(tmp_path: Path, context: WorkerContext, volume: Volume) -> None:
+    output = load(scripted(tmp_path / "m", Above(channels=2), aiaa_config(labels=[])), context).infer(
+        volume, ModelInputs()
+    )
+    assert dict(output.label_names) == {"label 1": 1}

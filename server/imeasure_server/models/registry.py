@@ -200,7 +200,8 @@ class ModelRegistry:
             return None
         except (OSError, ConfigError, ModelRefused, ModelProtected) as error:
             reason = f"It cannot be read ({error.strerror})." if isinstance(error, OSError) else str(error)
-            logger.warning("The folder of a model cannot be used. %s", reason, extra={FIELDS: {"model": name}})
+            if problem is None or problem[1] != reason:
+                logger.warning("The folder of a model cannot be used. %s", reason, extra={FIELDS: {"model": name}})
             return digest, reason
         logger.info("A model was read.", extra={FIELDS: {"model": name}})
         return found

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from imeasure_server.models.config import allowed
 from imeasure_server.models.config.aiaa import MAX_CONFIG_BYTES
 from imeasure_server.models.config.bundle_values import BundleValues
 from imeasure_server.models.config.data_files import INFERENCES, METADATA
@@ -46,7 +47,7 @@ def bundle_config(folder: Path) -> dict[str, Any]:
     if inferer is not None:
         args["inferer"] = inferer
     if any((folder / name).is_file() for name in WEIGHTS):
-        network = values.entry("network_def", "network", "net")
+        network = _network(values, any((folder / name).is_file() for name in SCRIPTS))
         if network is not None:
             args["network"] = network
     dimension = _dimension(metadata, args)
@@ -68,6 +69,23 @@ def bundle_data(folder: Path, has_network: bool) -> Path:
             return folder / name
     wanted = "models/model.pt or models/model.ts" if has_network else "models/model.ts"
     raise ConfigError("data", f"The bundle has no {wanted}.")
+
+
+def _network(values: BundleValues, has_script: bool) -> dict[str, Any] | None:
+    """The network for the bundle's weights; None where its TorchScript file has to do.
+
+    Raises:
+        ConfigError: the network is none that a config may name, and there is no TorchScript file.
+    """
+    try:
+        entry = values.entry("network_def", "network", "net")
+        if entry is not None:
+            allowed.network(entry["name"], entry["args"], "network_def")
+        return entry
+    except ConfigError:
+        if has_script:
+            return None
+        raise
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -98,7 +116,7 @@ def _type(metadata: Mapping[str, Any]) -> str:
 
 
 def _labels(metadata: Mapping[str, Any]) -> dict[str, int]:
-    channels = _output(metadata).get("channel_def")
+    channels = _output(metadata).get("channel_def") or _output(metadata).get("label_def")
     if not isinstance(channels, Mapping):
         return {}
     labels = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from imeasure_server.models.config import allowed
@@ -24,6 +24,7 @@ class Window:
         mode: ``constant`` or ``gaussian`` blending.
         sigma_scale: of gaussian blending.
         padding_mode: of images smaller than the window.
+        slice_axis: the axis along which a 2D network looks at slice after slice; None for a network of all axes.
     """
 
     roi_size: tuple[int, ...]
@@ -32,6 +33,7 @@ class Window:
     mode: str = "constant"
     sigma_scale: float = 0.125
     padding_mode: str = "constant"
+    slice_axis: int | None = None
 
 
 def read_window(args: Mapping[str, Any], where: str) -> Window | None:
@@ -63,7 +65,13 @@ def window_of(entry: Entry) -> Window | None:
     size = entry.args.get("roi_size")
     if size is None:
         raise ConfigError(entry.where, 'It needs "roi_size".')
-    return _window(size, entry.args, entry.where)
+    window = _window(size, entry.args, entry.where)
+    axis = entry.args.get("spatial_dim", 0)
+    if entry.name != "SliceInferer":
+        return window
+    if axis not in (0, 1, 2):
+        raise ConfigError(entry.where, '"spatial_dim" must be 0, 1 or 2.')
+    return replace(window, slice_axis=int(axis))
 
 
 def _window(size: object, args: Mapping[str, Any], where: str) -> Window:

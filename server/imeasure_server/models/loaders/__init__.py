@@ -76,7 +76,7 @@ def _load(reference: ModelReference, folder: ModelFolder, context: WorkerContext
     from imeasure_server.models.loaders.workflow import WorkflowModel
 
     data = _network_file(folder.data, folder)
-    if folder.config.network is not None and data.suffix != ".ts":
+    if folder.config.network is not None and folder.loader != "torchscript" and data.suffix != ".ts":
         network = load_network(folder.config.network, data, context.device)
     else:
         network = load_torchscript(data, context.device)

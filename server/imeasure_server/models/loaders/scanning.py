@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import torch
 from monai.inferers.utils import sliding_window_inference
 from torch import Tensor
 
@@ -18,6 +20,8 @@ def scan(network: Callable[[Tensor], Tensor], batch: Tensor, window: Window) -> 
         batch: (1, channels, ...) the image.
         window: see there; a size for fewer axes than the image has is for its last ones, the others are taken whole.
     """
+    if window.slice_axis is not None:
+        return _slices(network, batch, window, window.slice_axis)
     axes = batch.ndim - 2
     size = window.roi_size if len(window.roi_size) != 1 else window.roi_size * axes
     roi = [*batch.shape[2 : 2 + max(0, axes - len(size))], *size[-axes:]]
@@ -34,3 +38,10 @@ def scan(network: Callable[[Tensor], Tensor], batch: Tensor, window: Window) -> 
     )
     assert isinstance(output, Tensor)
     return output
+
+
+def _slices(network: Callable[[Tensor], Tensor], batch: Tensor, window: Window, axis: int) -> Tensor:
+    """The same for a 2D network and a volume: slice after slice along an axis."""
+    flat = replace(window, slice_axis=None)
+    answers = [scan(network, piece, flat) for piece in batch.unbind(dim=axis + 2)]
+    return torch.stack(answers, dim=axis + 2)

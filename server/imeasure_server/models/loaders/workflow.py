@@ -15,7 +15,7 @@ from imeasure_server.models.config.aiaa import AiaaConfig
 from imeasure_server.models.config.allowed import RESTORING
 from imeasure_server.models.config.entries import Entry
 from imeasure_server.models.description import ModelType
-from imeasure_server.models.inference import ModelFailed, ModelInputError, ModelInputs, ModelOutput
+from imeasure_server.models.inference import LabelArray, ModelFailed, ModelInputError, ModelInputs, ModelOutput
 from imeasure_server.models.loaders.answers import as_mask, class_scores, label_values
 from imeasure_server.models.loaders.failures import model_failed
 from imeasure_server.models.loaders.grids import on_grid
@@ -49,7 +49,8 @@ class WorkflowModel:
         self._key = _image_key(config.pre_transforms, config.inputs[0])
         names = {entry.name for entry in config.pre_transforms}
         self._in_world = "Orientationd" in names or "AsChannelFirstd" not in names
-        self._slice_by_slice = config.dimension == 2 and "Fetch2DSliced" not in names
+        by_inferer = config.window is not None and config.window.slice_axis is not None
+        self._slice_by_slice = config.dimension == 2 and not by_inferer and "Fetch2DSliced" not in names
         self._bytes = module_bytes(network)
 
     @property
@@ -77,8 +78,7 @@ class WorkflowModel:
             return ModelOutput(None, {}, {**class_scores(output, self._config.labels), **_result(sample, self._config)})
         values = self._values(output, sample)
         mask = as_mask(values if region is None else region.put_back(values, volume.geometry.shape))
-        wanted = {entry.name for entry in self._config.post_transforms}
-        return ModelOutput(mask, self._config.labels, {**_result(sample, self._config), **shape_results(mask, wanted)})
+        return self._answer(mask, _result(sample, self._config))
 
     def _check(self, inputs: ModelInputs) -> None:
         if self._config.type is ModelType.DEEPGROW and not inputs.foreground:
@@ -98,9 +98,12 @@ class WorkflowModel:
         if scores:
             mean = {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}
             return ModelOutput(None, {}, {"prediction": max(mean, key=mean.__getitem__), "scores": mean})
-        mask = as_mask(np.stack(masks, axis=2))
+        return self._answer(as_mask(np.stack(masks, axis=2)), {})
+
+    def _answer(self, mask: LabelArray, result: Mapping[str, Any]) -> ModelOutput:
         wanted = {entry.name for entry in self._config.post_transforms}
-        return ModelOutput(mask, self._config.labels, shape_results(mask, wanted))
+        labels = self._config.labels or {f"label {value}": value for value in range(1, int(mask.max(initial=0)) + 1)}
+        return ModelOutput(mask, labels, {**result, **shape_results(mask, wanted)})
 
     def _run(self, sample: Sample, cancellation: Cancellation | None) -> Tensor:
         """What the network says after the post-transforms."""
@@ -148,7 +151,7 @@ class WorkflowModel:
         )  # fmt: skip
         after.image = output
         run_steps(steps, after)
-        sample.affine = after.affine
+        sample.affine, sample.data = after.affine, after.data
         return plain(after.image)
 
     def _restored(self, output: Tensor, sample: Sample, linear: bool) -> Tensor:
