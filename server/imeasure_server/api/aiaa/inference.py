@@ -16,6 +16,7 @@ from imeasure_server.api.aiaa.replies import Output, reply
 from imeasure_server.api.aiaa.request_params import model_inputs, read_params, text_option
 from imeasure_server.api.disconnect import run_until_disconnect
 from imeasure_server.api.monailabel.failures import model_errors
+from imeasure_server.api.monailabel.values import Roi
 from imeasure_server.api.resources import models_of, pool_of
 from imeasure_server.api.upload_form import receive_form
 from imeasure_server.errors import BadRequest
@@ -71,7 +72,7 @@ async def _run(request: Request, address: str) -> Response:
     started = time.perf_counter()
     async with receive_form(request) as form:
         timings["receive"] = time.perf_counter() - started
-        params = read_params(form)
+        params = read_params(request, form)
         output = Output.parse(text_option(request, form, params, "output"))
         name = text_option(request, form, params, "model")
         model, reference = await asyncio.to_thread(_model, request, name, address)
@@ -85,9 +86,10 @@ async def _run(request: Request, address: str) -> Response:
                 outcome: ModelOutcome = await run_until_disconnect(request, pool_of(request).submit(job))
             timings.update(outcome.timings)
             started = time.perf_counter()
-            told = await asyncio.to_thread(_told, outcome)
+            mask = await asyncio.to_thread(_within, outcome.mask, inputs.roi)
+            told = await asyncio.to_thread(_told, outcome, mask)
             names = outcome.label_names
-            response = await asyncio.to_thread(reply, output, told, outcome.mask, image, params, names)
+            response = await asyncio.to_thread(reply, output, told, mask, image, params, names)
             timings["encode"] = time.perf_counter() - started
             return response
 
@@ -109,14 +111,24 @@ def _model(request: Request, name: str, address: str) -> tuple[ModelDescription,
     return model, models.reference(name)
 
 
-def _told(outcome: ModelOutcome) -> Mapping[str, Any]:
+def _within(mask: LabelArray | None, roi: Roi | None) -> LabelArray | None:
+    """The mask without what lies outside the region; not every model looks at it."""
+    if mask is None or roi is None:
+        return mask
+    inside = tuple(slice(max(0, first), max(0, last + 1)) for first, last in roi)
+    limited = np.zeros_like(mask)
+    limited[inside] = mask[inside]
+    return limited
+
+
+def _told(outcome: ModelOutcome, mask: LabelArray | None) -> Mapping[str, Any]:
     """JSON of the answer. Clients read ``points``: the extreme points of what was segmented."""
     told: dict[str, Any] = dict(outcome.result)
-    if outcome.mask is None:
+    if mask is None:
         return told
     told.setdefault("label_names", dict(outcome.label_names))
     if "points" not in told and "extreme_points" not in told:
-        told["points"] = extreme_points(outcome.mask)
+        told["points"] = extreme_points(mask)
     return told
 
 

@@ -46,7 +46,7 @@ async def mask2polygon(request: Request) -> Response:
     As in AIAA, points of a volume are ``[second, first]`` voxel index, and points of a picture ``[x, y]``.
     """
     async with receive_form(request) as form:
-        params = read_params(form)
+        params = read_params(request, form)
         value = params.get("more_points", MORE_POINTS)
         step = max(1, round(number(MORE_POINTS if value is None else value, "more_points")))
         async with image_of(request, form, text_option(request, form, params, "session_id")) as image:
@@ -65,7 +65,7 @@ async def fixpolygon(request: Request) -> Response:
     are drawn to the edges of the image. The answer has the polygons, and the mask that they make.
     """
     async with receive_form(request) as form:
-        params = read_params(form)
+        params = read_params(request, form)
         output = Output.parse(text_option(request, form, params, "output"))
         async with image_of(request, form, text_option(request, form, params, "session_id")) as image:
             edit = read_edit(params, turned=_is_turned(image))

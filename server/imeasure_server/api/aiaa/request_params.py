@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 import yaml
 from fastapi import Request
@@ -17,16 +18,20 @@ from imeasure_server.models.description import ModelDescription, ModelType
 from imeasure_server.models.inference import LabelArray, ModelInputs, Point
 
 MAX_YAML = 1 << 16
+MAX_FIELDS = 100
 
 
-def read_params(form: UploadForm) -> dict[str, Any]:
-    """The object in the part ``params``, or in a body of JSON; empty where there is none.
+def read_params(request: Request, form: UploadForm) -> dict[str, Any]:
+    """The object in the part ``params``, or in a body of JSON; empty where there is none. A form without a file may
+    come URL-encoded: its fields are put into ``form``.
 
     A shell takes the quotes out of ``-F "params={ "more_points": 10 }"``, a line of the contract: what is left is YAML.
 
     Raises:
         BadRequest: it is something else.
     """
+    if form.body and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        form.fields.update(parse_qsl(form.body.decode("utf-8", "replace"), max_num_fields=MAX_FIELDS))
     text = form.fields.get("params", "")
     if not text.strip() and not form.fields and not form.files:
         text = form.body.decode("utf-8", "replace")
