@@ -230,7 +230,7 @@ class ScribblesEffect(SegmentEffect):
             self.ask(lambda: self._question(isOwnStep=True))
 
     def _question(self, isOwnStep: bool) -> Question:
-        geometry = self.geometry
+        geometry, covered = self.geometry, self.covered()
         task = Task.scribbles(
             self.volumeNode,
             self.models.model,
