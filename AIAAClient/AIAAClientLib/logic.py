@@ -133,12 +133,14 @@ class AIAAClientLogic(ServerLink):
         answer: MaskAnswer,
         segmentationNode: Any = None,
         segmentId: str | None = None,
+        onWritten: Callable[[], None] | None = None,
     ) -> SegmentsResult:
         """Write an answer into the scene; GUI thread only.
 
         Args:
             segmentationNode: gets the segments; by default a new one is made.
             segmentId: the one segment to replace, whatever the labels.
+            onWritten: called after each segment.
 
         Raises:
             VolumeError: it cannot be written. Nothing was changed then.
@@ -153,7 +155,7 @@ class AIAAClientLogic(ServerLink):
                 replaceSegment(task.volumeNode, segmentationNode, segmentId, answer.mask)
                 name = segmentationNode.GetSegmentation().GetSegment(segmentId).GetName()
                 return SegmentsResult(segmentationNode, {name: segmentId}, answer)
-            ids = addSegments(task.volumeNode, segmentationNode, answer.regions, answer.model.name)
+            ids = addSegments(task.volumeNode, segmentationNode, answer.regions, answer.model.name, onWritten)
         except VolumeError:
             if made:
                 segmentationNode.GetScene().RemoveNode(segmentationNode)

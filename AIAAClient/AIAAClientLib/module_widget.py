@@ -227,7 +227,7 @@ class AIAAClientWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if volume.GetScene() is None:
             return _("The volume was removed meanwhile.")
         segmentation = self._parameterNode.segmentation
-        result = self.logic.apply(task, answer, segmentation)
+        result = self.logic.apply(task, answer, segmentation, onWritten=_repaint)
         if answer.result:
             self.ui.requestLog.appendPlainText(json.dumps(dict(answer.result), ensure_ascii=False))
         if answer.mask is None:
@@ -259,6 +259,11 @@ class AIAAClientWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 def effectFor(model: ModelInfo) -> str:
     """Name of the Segment Editor's effect that leads such a model."""
     return next((name for kind, name in EFFECTS.items() if kind in model.kinds), "")
+
+
+def _repaint() -> None:
+    """Let the window show what was done so far, and nobody interfere."""
+    slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
 
 
 def _runsAlone(model: ModelInfo) -> bool:

@@ -13,7 +13,7 @@ from email.policy import HTTP
 
 from IMeasureLib.jobs import Cancelled, Progress
 
-from .nifti import FileError
+from .nifti import Buffer, FileError
 
 CHUNK = 1 << 20
 MEGABYTE = 1e6
@@ -30,7 +30,7 @@ class FilePart:
 
     name: str
     filename: str
-    content: bytes
+    content: Buffer
     contentType: str = "application/octet-stream"
 
 
@@ -47,7 +47,7 @@ class MultipartForm:
         """Take text fields and files; ``progress`` is told how much of a large body is sent."""
         self._cancel, self._progress = cancel, progress
         self._boundary = f"imeasure-{secrets.token_hex(16)}"
-        self._pieces: list[bytes] = []
+        self._pieces: list[Buffer] = []
         for name, value in fields.items():
             self._pieces += [self._head(f'name="{name}"'), value.encode(), b"\r\n"]
         for file in files:
@@ -69,7 +69,7 @@ class MultipartForm:
     def __len__(self) -> int:
         return self._length
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Buffer]:
         sent = 0
         for piece in self._pieces:
             for start in range(0, len(piece), CHUNK):

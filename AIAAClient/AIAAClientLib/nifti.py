@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
-from typing import Any, Literal
+from typing import Any, Literal, Union
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
+Buffer = Union[bytes, memoryview]
 
 HEADER_BYTES, VOXELS_AT = 348, 352
 DATATYPES: dict[int, np.dtype[Any]] = {
@@ -35,8 +36,10 @@ class FileError(ValueError):
     """Bytes that are not the file that they should be; the message is a sentence."""
 
 
-def encodeNifti(voxels: npt.NDArray[Any], affine: npt.ArrayLike, compressed: bool) -> bytes:
+def encodeNifti(voxels: npt.NDArray[Any], affine: npt.ArrayLike, compressed: bool) -> memoryview:
     """A volume as a file.
+
+    Large copies are numpy's and zlib's, which let other threads run: the GUI does not stand still meanwhile.
 
     Args:
         voxels: (k, j, i) bool, integer or floating-point, as Slicer has it; i is the file's fastest axis.
@@ -45,11 +48,14 @@ def encodeNifti(voxels: npt.NDArray[Any], affine: npt.ArrayLike, compressed: boo
     voxels = _storable(voxels)
     header = _header(voxels, np.asarray(affine, dtype=np.float64))
     if not compressed:
-        return header + voxels.tobytes()
+        content = np.empty(VOXELS_AT + voxels.nbytes, dtype=np.uint8)
+        content[:VOXELS_AT] = np.frombuffer(header, np.uint8)
+        content[VOXELS_AT:].view(voxels.dtype).reshape(voxels.shape)[...] = voxels
+        return content.data
     packer = zlib.compressobj(FAST, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
     parts = [packer.compress(header)]
     parts += [packer.compress(plane.tobytes()) for plane in voxels]
-    return b"".join([*parts, packer.flush()])
+    return memoryview(b"".join([*parts, packer.flush()]))
 
 
 def _storable(voxels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -62,7 +68,7 @@ def _storable(voxels: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return voxels.astype("<i4" if fits else "<f8")
     if voxels.dtype == np.float64:
         return voxels.astype("<f4")
-    return np.ascontiguousarray(voxels, dtype=voxels.dtype.newbyteorder("<"))
+    return voxels.astype(voxels.dtype.newbyteorder("<"), copy=False)
 
 
 def _header(voxels: npt.NDArray[Any], affine: FloatArray) -> bytes:
@@ -104,13 +110,13 @@ def _quaternion(directions: FloatArray) -> tuple[FloatArray | None, float]:
     return (vector if vector[3] >= 0 else -vector)[:3], qfac
 
 
-def decodeNifti(content: bytes) -> tuple[npt.NDArray[Any], FloatArray]:
+def decodeNifti(content: Buffer) -> tuple[npt.NDArray[Any], FloatArray]:
     """Voxels (i, j, k) and the 4x4 affine to RAS mm of a 2D or 3D file, compressed or not.
 
     Raises:
         FileError: it is no such file.
     """
-    if content[:2] == b"\x1f\x8b":
+    if bytes(content[:2]) == b"\x1f\x8b":
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error):
@@ -137,7 +143,7 @@ def decodeNifti(content: bytes) -> tuple[npt.NDArray[Any], FloatArray]:
     return voxels, _affine(content, order)
 
 
-def _affine(content: bytes, order: str) -> FloatArray:
+def _affine(content: Buffer, order: str) -> FloatArray:
     """By sform, else qform, else the voxel size alone."""
     qform, sform = struct.unpack_from(order + "hh", content, 252)
     sizes = struct.unpack_from(order + "8f", content, 76)

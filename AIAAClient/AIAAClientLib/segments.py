@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Callable
 
 from IMeasureLib.crop_region import MaskRegion
 from IMeasureLib.finding_nodes import COLORS, FILL_OPACITY, placeBeside
@@ -53,12 +53,17 @@ def newSegmentation(volumeNode: Any, name: str) -> Any:
 
 
 def addSegments(
-    volumeNode: Any, segmentationNode: Any, regions: Mapping[str, MaskRegion], modelName: str
+    volumeNode: Any,
+    segmentationNode: Any,
+    regions: Mapping[str, MaskRegion],
+    modelName: str,
+    onWritten: Callable[[], None] | None = None,
 ) -> dict[str, str]:
     """Write each label as a new segment; those that there are keep their voxels, and overlap where they must.
 
     Args:
         regions: label → its voxels on the volume's grid.
+        onWritten: called after each, for a window to show it: many large ones take a while.
 
     Returns:
         label → segment id.
@@ -74,6 +79,8 @@ def addSegments(
             written[name] = segmentId
             writeMask(region, volumeNode, segmentationNode, segmentId)
             segmentationNode.GetSegmentation().GetSegment(segmentId).SetTag(MODEL_TAG, modelName)
+            if onWritten is not None:
+                onWritten()
     except VolumeError:
         for segmentId in written.values():
             segmentationNode.GetSegmentation().RemoveSegment(segmentId)

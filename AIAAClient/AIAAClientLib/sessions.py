@@ -26,7 +26,7 @@ class Source:
     """
 
     key: Hashable
-    encode: Callable[[bool], bytes]
+    encode: Callable[[bool], memoryview]
     affine: FloatArray
     shape: tuple[int, int, int]
     owner: str = ""
