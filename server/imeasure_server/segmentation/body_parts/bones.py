@@ -16,6 +16,7 @@ CORTEX = 280.0  # HU, on the mean of a sample
 LEAST_VOLUME = 200.0  # mm³ of cortex in one part
 RIND = 6.0  # mm from cortex, where single samples count
 REACH = 16.0  # mm from cortex to the marrow in a bone's middle
+NOISY = 35.0  # HU below it that a sample of marrow may be
 SMOOTHING = 2.5  # mm, where a mean has to tell marrow from muscle
 MARROW = 8.0  # mm, half the width of what cortex encloses
 GAPS = 4.0  # mm, half the width of gaps in a bone's shell
@@ -46,7 +47,9 @@ def find_bones(frame: Frame, body: BoolArray, least: float) -> BoolArray:
     bright = body & (frame.hu > least)
     pools = _pools(frame, bright)
     cortex = components(bright & ~pools & (frame.hu > CORTEX), max(1.0, LEAST_VOLUME / float(spacing.prod())))
-    spongy = body & ~pools & (ndimage.gaussian_filter(frame.hu, SMOOTHING / spacing) > least)
+    spongy = (
+        body & ~pools & (frame.hu > least - NOISY) & (ndimage.gaussian_filter(frame.hu, SMOOTHING / spacing) > least)
+    )
     near = (bright & ~pools & grown(cortex, RIND, spacing)) | (spongy & grown(cortex, REACH, spacing))
     labels, _ = ndimage.label(near)
     kept = np.unique(labels[cortex])

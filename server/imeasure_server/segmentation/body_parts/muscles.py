@@ -17,6 +17,7 @@ from imeasure_server.segmentation.body_parts.morphology import (
 )
 
 DENSITY = (-10.0, 110.0)  # HU
+CANAL = 5.0  # mm, half the width of gaps in the bone around the spinal canal
 SKIN = 3.0  # mm, half its thickness at most
 GAPS = 12.0  # mm, half the width of gaps in the wall through which fat goes inwards
 WALL = 12.0  # mm, thickness of the wall of chest and abdomen
@@ -24,8 +25,9 @@ ROOMY = 45.0  # mm, half the width of a part of the body that holds organs: in n
 SURROUNDING = 0.4  # share of the trunk's section that bones surround in chest and pelvis
 BESIDE_SPINE = 28.0  # mm from a vertebra's side, psoas
 BEHIND_SPINE = 60.0  # mm from the spine's middle, erector spinae
-MIDLINE = 60.0  # mm, the farthest that a spine is from the image's middle
-SPINE_CORE = 9.0  # mm, half the width of a vertebra's body, at least
+MIDLINE = 40.0  # mm, the farthest that a spine is from the body's middle
+NEIGHBOURS = 30.0  # mm
+SPINE_CORE = 7.0  # mm, half the width of a vertebra's body, at least
 TONE = 22.0  # HU about the density of the muscles behind the spine
 LEAST_VOLUME = 500.0  # mm³
 
@@ -40,8 +42,9 @@ def find_muscles(frame: Frame, body: BoolArray, bones: BoolArray, air: BoolArray
     """
     spacing = frame.spacing
     smooth = ndimage.gaussian_filter(frame.hu, 1.0)
-    soft = body & ~bones & ~air & (smooth > DENSITY[0]) & (smooth < DENSITY[1])
-    spine = _spine(frame, bones)
+    canal = filled_slices(closed(bones, CANAL, spacing))
+    soft = body & ~canal & ~air & (smooth > DENSITY[0]) & (smooth < DENSITY[1])
+    spine = _spine(frame, body, bones)
     behind, beside = _around_spine(frame, spine)
     behind &= soft
     if behind.any():  # enhanced liver, spleen and vessels are brighter
@@ -76,17 +79,31 @@ def _outside_bones(bones: BoolArray, lean: BoolArray) -> BoolArray:
     return result
 
 
-def _spine(frame: Frame, bones: BoolArray) -> BoolArray:
-    """Thick bone: the bodies of the vertebrae, in the slices where there is one part of it near the body's middle."""
+def _spine(frame: Frame, body: BoolArray, bones: BoolArray) -> BoolArray:
+    """The bodies of the vertebrae: thick bone in the middle of the back; a slice without one takes its neighbour's."""
     thick = components(opened(bones, SPINE_CORE, frame.spacing), 3_000.0 / float(frame.spacing.prod()))
     result = np.zeros_like(thick)
-    middle = (frame.hu.shape[0] - 1) / 2
     for k in range(thick.shape[2]):
-        labels, count = ndimage.label(thick[:, :, k])
-        centres = [abs(float(np.argwhere(labels == i + 1)[:, 0].mean()) - middle) for i in range(count)]
-        if centres and min(centres) * frame.spacing[0] < MIDLINE:
-            result[:, :, k] = labels == 1 + int(np.argmin(centres))
+        result[:, :, k] = _vertebra(thick[:, :, k], body[:, :, k], float(frame.spacing[0]))
+    found = np.flatnonzero(result.any(axis=(0, 1)))
+    for k in range(thick.shape[2]):
+        nearest = int(found[np.abs(found - k).argmin()]) if len(found) else k
+        if nearest != k and abs(nearest - k) * frame.spacing[2] <= NEIGHBOURS:
+            result[:, :, k] = result[:, :, nearest]
     return result
+
+
+def _vertebra(thick: BoolArray, body: BoolArray, spacing: float) -> BoolArray:
+    """The part of a slice's thick bone that is nearest to the middle of the body's back; empty when none is near."""
+    inside = np.argwhere(body)
+    labels, count = ndimage.label(thick)
+    if not count or not len(inside):
+        return np.zeros_like(thick)
+    middle = (inside.min(axis=0) + inside.max(axis=0)) / 2
+    centres = np.array([np.argwhere(labels == i + 1).mean(axis=0) for i in range(count)])
+    away = np.where(centres[:, 1] > middle[1], np.abs(centres[:, 0] - middle[0]) * spacing, np.inf)
+    best = int(away.argmin())
+    return np.asarray(labels == best + 1) if away[best] < MIDLINE else np.zeros_like(thick)
 
 
 def _around_spine(frame: Frame, spine: BoolArray) -> tuple[BoolArray, BoolArray]:
