@@ -684,3 +684,42 @@ def test_labels_without_names(tmp_path: Path, context: WorkerContext, volume: Vo
         volume, ModelInputs()
     )
     assert dict(output.label_names) == {"label 1": 1}
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("click", CLICKS)
+def test_deepgrow_networks_see_what_monai_shows_them(dimension: int, click: tuple[int, int, int]) -> None:
+    """The pre-transforms are those of ``monai.apps.deepgrow`` to the voxel; only where voxels lie is kept track of."""
+    from monai.apps.deepgrow import transforms as deepgrow
+    from monai.transforms.spatial.dictionary import Resized
+
+    from imeasure_server.models.config.aiaa import read_config
+    from imeasure_server.models.loaders.sample import Sample
+    from imeasure_server.models.loaders.steps import make_steps, run_steps
+
+    array = np.random.default_rng(3).random(SHAPE).astype(np.float32)
+    config = deepgrow_config(dimension)
+    spacing = config["pre_transforms"].pop(2)
+    assert spacing["name"] == "Spacingd"
+    inputs = ModelInputs(foreground=((20.0, 20.0, float(click[2])), click), background=((30.0, 30.0, 9.0),))
+    sample = Sample.of(Volume(array, geometry()), inputs, "image", in_world=False)
+    run_steps(make_steps(read_config(config).pre_transforms), sample)
+
+    args = {entry["name"]: entry["args"] for entry in config["pre_transforms"]}
+    data: dict[str, Any] = {
+        "image": np.moveaxis(array, -1, 0),
+        "image_meta_dict": {"spatial_shape": np.array(SHAPE)},
+        "foreground": [[20, 20, click[2]], list(click)],
+        "background": [[30, 30, 9]],
+        "slice": click[2],
+    }
+    data = deepgrow.AddGuidanceFromPointsd("image", "guidance", spatial_dims=dimension)(data)
+    if dimension == 2:
+        data = deepgrow.Fetch2DSliced("image", "guidance")(data)
+    data["image"] = data["image"][None]
+    data = deepgrow.SpatialCropGuidanced(**args["SpatialCropGuidanced"])(data)
+    data = Resized(**args["Resized"])(data)
+    data = deepgrow.ResizeGuidanced(**args["ResizeGuidanced"])(data)
+    data = deepgrow.AddGuidanceSignald(**args["AddGuidanceSignald"])(data)
+    assert sample.image.shape == data["image"].shape
+    np.testing.assert_allclose(np.asarray(sample.image), np.asarray(data["image"]), atol=1e-6)
