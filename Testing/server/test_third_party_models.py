@@ -56,13 +56,15 @@ def packages() -> Path:
 def folders(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder for each model, as an operator has them in ``workspace/models``."""
     models = tmp_path_factory.mktemp("third-party") / "workspace" / "models"
-    for loader in third_party.PACKAGES:
-        folder = models / f"my_{loader}"
+    python = ROOT / ".venv-third-party" / "bin" / "python"
+    for kind in (*third_party.PACKAGES, "sam2_official"):
+        folder = models / f"my_{kind}"
         folder.mkdir(parents=True)
-        config = {"type": "deepgrow", "loader": loader, "labels": {"thing": OBJECT_VALUE}}
+        config = {"type": "deepgrow", "loader": kind.removesuffix("_official"), "labels": {"thing": OBJECT_VALUE}}
+        if kind == "sam2_official":
+            config["inference"] = {"AIAA": {"args": {"image_size": 64}}}
         (folder / "config_aiaa.json").write_text(json.dumps(config))
-        python = ROOT / ".venv-third-party" / "bin" / "python"
-        subprocess.run([python, HERE / "tiny_models.py", loader, folder], check=True, timeout=300, capture_output=True)
+        subprocess.run([python, HERE / "tiny_models.py", kind, folder], check=True, timeout=300, capture_output=True)
     return models
 
 
@@ -95,9 +97,9 @@ class Models:
     def __init__(self, pool: InferencePool, folders: Path, image: StoredVolume) -> None:
         self.pool, self.folders, self.image = pool, folders, image
 
-    def ask(self, loader: str, image: StoredVolume | None = None, **inputs: Any) -> Mask:
-        folder = self.folders / f"my_{loader}"
-        reference = ModelReference(folder.name, loader, folder, folder_digest(folder))
+    def ask(self, kind: str, image: StoredVolume | None = None, **inputs: Any) -> Mask:
+        folder = self.folders / f"my_{kind}"
+        reference = ModelReference(folder.name, kind.removesuffix("_official"), folder, folder_digest(folder))
         job = RunModel(reference, image or self.image, ModelInputs(**inputs))
         outcome: ModelOutcome = asyncio.run(asyncio.wait_for(self.pool.submit(job), 120))
         assert outcome.label_names == {"thing": OBJECT_VALUE}
@@ -208,6 +210,10 @@ def test_sam2_takes_corrections_labels_and_scribbles(models: Models) -> None:
     outside = np.ones(SHAPE, dtype=bool)
     outside[20:31, 15:26, 10:15] = False
     assert not roi[outside].any()
+
+
+def test_sam2_knows_the_config_of_an_official_checkpoint_by_its_name(models: Models) -> None:
+    models.ask("sam2_official", foreground=(POINTS[2],))
 
 
 REFUSALS = [

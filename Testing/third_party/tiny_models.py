@@ -1,7 +1,7 @@
 """Small models with random weights, made by the real packages in their own format.
 
-Run by the Python of .venv-third-party: ``python tiny_models.py nninteractive|sam2 FOLDER``. Each writes what an
-operator would put into a model's folder beside its config_aiaa.json.
+Run by the Python of .venv-third-party: ``python tiny_models.py nninteractive|sam2|sam2_official FOLDER``. Each writes
+what an operator would put into a model's folder beside its config_aiaa.json.
 """
 
 from __future__ import annotations
@@ -232,7 +232,19 @@ def make_sam2(folder: Path) -> None:
     torch.save({"model": network.state_dict()}, folder / "tiny.pt")
 
 
+def make_sam2_official(folder: Path) -> None:
+    """SAM 2.1's smallest network, under the name that its checkpoint has."""
+    import sam2
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.load(Path(sam2.__path__[0]) / "configs" / "sam2.1" / "sam2.1_hiera_t.yaml")
+    torch.save({"model": instantiate(config.model).state_dict()}, folder / "sam2.1_hiera_tiny.pt")
+
+
+MAKERS = {"nninteractive": make_nninteractive, "sam2": make_sam2, "sam2_official": make_sam2_official}
+
 if __name__ == "__main__":
     torch.manual_seed(7)
     kind, place = sys.argv[1:]
-    {"nninteractive": make_nninteractive, "sam2": make_sam2}[kind](Path(place))
+    MAKERS[kind](Path(place))

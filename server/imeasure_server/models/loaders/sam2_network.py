@@ -52,6 +52,15 @@ _OFFICIAL = re.compile(r"(sam2(?:\.1)?)_hiera_(t|s|b\+|l|tiny|small|base_plus|la
 _LETTERS = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
 
 
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe one, for which ``1e-6`` is a number, as it is for the one that the package uses."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
 def build(folder: Path, args: Mapping[str, Any], device: str) -> Any:
     """The predictor with the weights in a model's folder, on the device.
 
@@ -103,7 +112,7 @@ def _config(folder: Path, named: object, checkpoint: Path) -> dict[str, Any]:
     if path is None:
         raise ModelFailed('Say which config the weights are for: "config" among the args, such as "sam2.1_hiera_t".')
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ModelFailed("The config of SAM 2 cannot be read.") from error
     model = content.get("model") if isinstance(content, dict) else None
