@@ -66,6 +66,26 @@ def test_many_small_ones_move_out_for_a_large_one(memory: ModelMemory) -> None:
     assert memory.keys == ("e", "large")
 
 
+class Borrower:
+    """A model that computes with another one."""
+
+    device_bytes = 0
+
+    def __init__(self, other: Layer) -> None:
+        self.other = other
+
+
+def test_what_holds_a_model_that_moves_out_goes_with_it(memory: ModelMemory) -> None:
+    memory.begin_job()
+    gone = weakref.ref(memory.get("a", lambda: Layer(60)))
+    memory.get("borrower", lambda: Borrower(use(memory, "a")))
+    use(memory, "b", 30)
+    assert memory.keys == ("a", "borrower", "b")
+    use(memory, "c", 60)
+    assert memory.keys == ("b", "c")
+    assert gone() is None
+
+
 def test_one_model_may_be_larger_than_the_budget(memory: ModelMemory) -> None:
     use(memory, "a")
     use(memory, "huge", 500)
@@ -218,10 +238,3 @@ def test_the_engine_moves_out_and_comes_back() -> None:
     worker.memory.begin_job()
     worker.loaded("big", lambda _: Layer(100))
     assert worker.engine.name == name
-
-
-def test_an_unknown_loader_is_a_sentence() -> None:
-    failed = answer(Ask(ModelReference("organ", "imaginary")), context())
-    assert isinstance(failed, Failed)
-    assert isinstance(failed.error, ModelFailed)
-    assert str(failed.error) == "This server has no loader named 'imaginary'."

@@ -96,13 +96,13 @@ class ModelMemory:
 
     def _keep_to_budget(self) -> None:
         budget, taken, leaving = self.budget, self.bytes, []
-        for key, entry in self._entries.items():
-            if taken <= budget:
-                break
-            if key not in self._used_by_job and entry.bytes > 0:
+        idle = {key: entry.bytes for key, entry in self._entries.items() if key not in self._used_by_job}
+        for key, size in idle.items():
+            if taken > budget and size > 0:
                 leaving.append(key)
-                taken -= entry.bytes
-        self.drop(leaving)
+                taken -= size
+        if leaving:  # with those that have no weights of their own: they may hold one that leaves, and cost nothing
+            self.drop(leaving + [key for key, size in idle.items() if size == 0])
 
     def _release(self) -> None:
         gc.collect()  # modules refer to themselves in circles
@@ -113,5 +113,7 @@ class ModelMemory:
 
     def _size(self, model: object, growth: int) -> int:
         """A device's own count is exact. On the CPU growth counts imported code too, so a model's word goes first."""
-        said = int(getattr(model, "device_bytes", 0))
-        return (said or max(0, growth)) if self._device == "cpu" else (max(0, growth) or said)
+        said: int | None = getattr(model, "device_bytes", None)
+        if said is not None and (self._device == "cpu" or growth <= 0):
+            return said
+        return max(0, growth)
