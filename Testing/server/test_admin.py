@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import nibabel
+import numpy as np
 import pytest
 from contract.server import ServerProcess, launch
-from small_models import Above, aiaa_config, bundle, script, zipped
+from infer_http import OBLIQUE, ball_scene, dice, reply_of
+from small_models import Above, Scores, aiaa_config, bundle, script, zipped
 
 from imeasure_server.api.admin_access import is_admitted, is_this_machine
 
@@ -199,3 +202,32 @@ def test_two_servers_on_one_workspace(client: httpx.Client, second_server: Serve
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert client.delete(address).status_code == 200
+
+
+def test_what_was_put_answers_in_both_protocols(client: httpx.Client, files: Path, tmp_path: Path) -> None:
+    """On an oblique image, with the geometry of the image; DeepGrow and classification through AIAA."""
+    scene = ball_scene(directions=OBLIQUE)
+    image = tmp_path / "image.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(scene.volume.array, scene.volume.geometry.ras_affine), image)
+    range_of_ct = ("ScaleIntensityRanged", {"keys": "image", "a_min": -40, "a_max": 80, "b_min": 0, "b_max": 1})
+    pre = [("AddChanneld", {"keys": "image"}), ("Orientationd", {"keys": "image", "axcodes": "RAS"}), range_of_ct]
+    spleen = aiaa_config(labels=["spleen"], pre=pre)
+    scores = aiaa_config("classification", labels=["dark", "grey", "bright"], pre=pre)
+    script(Scores(), files / "scores")
+    for name, config, data in (("spleen", spleen, "model.trt.pb"), ("kind", scores, "scores")):
+        parts = {"config": ("c", json.dumps(config)), "data": ("m", (files / data).read_bytes())}
+        assert client.put(f"/admin/model/{name}", files=parts).status_code == 200
+    content = image.read_bytes()
+    url = str(client.base_url).rstrip("/")
+    for path in ("/infer/spleen", "/v1/segmentation?model=spleen", "/v1/inference?model=spleen"):
+        upload = {"image" if "v1" in path else "file": ("image.nii.gz", content)}
+        reply = reply_of(client.post(f"{url}{path}", data={"params": "{}"}, files=upload))
+        np.testing.assert_allclose(reply.lps_affine, scene.volume.geometry.affine, atol=1e-4)
+        assert dice(reply.mask, scene.truth) > 0.97
+    upload = {"image": ("image.nii.gz", content)}
+    told = client.post("/v1/inference?model=kind", data={"params": "{}"}, files=upload)
+    assert told.status_code == 200, told.text
+    assert "grey" in told.text
+    assert {model["name"] for model in client.get("/v1/models?label=spleen").json()} >= {"spleen"}
+    for name in ("spleen", "kind"):
+        assert client.delete(f"/admin/model/{name}").status_code == 200
