@@ -24,7 +24,7 @@ CONFIG = {
     "labels": ["bright"],
     "description": "Voxels above 100",
     "pre_transforms": [{"name": "monai.transforms.EnsureChannelFirstd", "args": {"keys": "image"}}],
-    "inference": {"input": "image", "output": "model", "AIAA": {"name": "aiaa.inference.TorchInference"}},
+    "inference": {"input": "image", "output": "model", "AIAA": {"name": "aiaa.inference.PyTorchInference"}},
     "post_transforms": [{"name": "monai.transforms.AsDiscreted", "args": {"keys": "model", "threshold": 0.5}}],
 }
 """For our server, as AIAA has it."""
