@@ -79,6 +79,7 @@ class Scanner:
         self._lock = threading.Lock()
         self._listings: dict[Path, _Listing] = {}
         self._series: dict[Path, tuple[int, int, str]] = {}  # size, mtime and SeriesInstanceUID ("": no image)
+        self._folders: dict[Path, tuple[_Listing, dict[str, list[str]]]] = {}
         self._images: dict[str, StudyImage] = {}
         self._aliases: dict[str, str] = {}
 
@@ -109,22 +110,38 @@ class Scanner:
         for folder, listing in self._walk():
             listings[folder] = listing
             top = folder == self._folder
-            for name in listing.files:
-                parts = split_name(name, IMAGE_EXTENSIONS)
-                if top and parts is not None and parts[1].lower() != ".dcm":
-                    _add_file(images, folder, name, parts, listing)
-                elif parts is None or parts[1].lower() == ".dcm":
-                    uid = self._series_of(folder / name, listing.settled)
-                    if uid:
-                        series.setdefault(uid, []).append(folder / name)
-                        if top:
-                            aliases[id_of_stem(parts[0] if parts is not None else name)] = uid
+            if top:
+                _add_files(images, folder, listing)
+            for uid, names in self._series_in(folder, listing).items():
+                series.setdefault(uid, []).extend(folder / name for name in names)
+                if top:
+                    aliases |= {id_of_stem(_stem(name)): uid for name in names}
         for uid, files in series.items():
             folders = {file.parent for file in files}
             changed = tuple((folder, listings[folder].changed_ns) for folder in sorted(folders))
             images.setdefault(uid, StudyImage(uid, tuple(sorted(files)), ".nii.gz", True, changed))
         self._listings, self._aliases = listings, aliases
         self._images = {image_id: images[image_id] for image_id in sorted(images)}
+
+    def _series_in(self, folder: Path, listing: _Listing) -> dict[str, list[str]]:
+        """Names of the DICOM images in a folder by their series; remembered while the folder stays as it is."""
+        kept = self._folders.get(folder)
+        if kept is not None and kept[0] is listing:
+            return kept[1]
+        found: dict[str, list[str]] = {}
+        complete = listing.settled
+        for name in listing.files:
+            parts = split_name(name, IMAGE_EXTENSIONS)
+            if parts is not None and parts[1].lower() != ".dcm":
+                continue
+            uid = self._series_of(folder / name, listing.settled)
+            if uid:
+                found.setdefault(uid, []).append(name)
+            else:
+                complete = False  # perhaps it is being copied
+        if complete:
+            self._folders[folder] = (listing, found)
+        return found
 
     def _walk(self) -> Iterator[tuple[Path, _Listing]]:
         seen: set[str] = set()
@@ -175,17 +192,25 @@ class Scanner:
         return uid
 
 
-def _add_file(
-    images: dict[str, StudyImage], folder: Path, name: str, parts: tuple[str, str], listing: _Listing
-) -> None:
-    """Enter one file; the first of several with one stem counts (``a.nii.gz`` before ``a.nrrd``)."""
-    image_id, extension = id_of_stem(parts[0]), parts[1]
-    try:
-        checked_id(image_id)
-    except BadItem:
-        return
-    sent_as = ".nii.gz" if extension.lower() == ".zip" else extension
-    images.setdefault(image_id, StudyImage(image_id, (folder / name,), sent_as, False, ((folder, listing.changed_ns),)))
+def _add_files(images: dict[str, StudyImage], folder: Path, listing: _Listing) -> None:
+    """Enter files that are images; the first of several with one stem counts (``a.nii.gz`` before ``a.nrrd``)."""
+    for name in listing.files:
+        parts = split_name(name, IMAGE_EXTENSIONS)
+        if parts is None or parts[1].lower() == ".dcm":
+            continue
+        image_id, extension = id_of_stem(parts[0]), parts[1]
+        try:
+            checked_id(image_id)
+        except BadItem:
+            continue
+        sent_as = ".nii.gz" if extension.lower() == ".zip" else extension
+        place = ((folder, listing.changed_ns),)
+        images.setdefault(image_id, StudyImage(image_id, (folder / name,), sent_as, False, place))
+
+
+def _stem(name: str) -> str:
+    parts = split_name(name, (".dcm",))
+    return name if parts is None else parts[0]
 
 
 def _is_current(image: StudyImage) -> bool:

@@ -215,5 +215,8 @@ def _checksum(path: Path, algorithm: str) -> str:
     """
     if algorithm.lower() not in ("md5", "sha1", "sha256", "sha512"):
         raise BadRequest("check_sum is SHA256:HEX, MD5:HEX, SHA1:HEX or SHA512:HEX.")
+    digest = hashlib.new(algorithm.lower(), usedforsecurity=False)
     with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm.lower()).hexdigest()
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
