@@ -86,6 +86,13 @@ def test_clara_config() -> None:
     assert config.raw == CLARA_SPLEEN
 
 
+def test_output_is_what_the_post_transforms_work_on() -> None:
+    config = aiaa_config(post=[("ToNumpyd", {"keys": "pred"}), ("AsDiscreted", {"keys": ["answer"], "argmax": True})])
+    del config["inference"]["output"]
+    assert read_config(config).output == "answer"
+    assert read_config({**config, "post_transforms": []}).output == "model"
+
+
 def test_triton_section_stands_in_for_aiaa() -> None:
     inference = {key: value for key, value in CLARA_SPLEEN["inference"].items() if key != "AIAA"}
     config = read_config({**CLARA_SPLEEN, "inference": inference})
@@ -389,6 +396,8 @@ def test_folders_and_their_data(tmp_path: Path) -> None:
     chosen = read_folder(folder_with(tmp_path / "3", aiaa_config(data="b.ts"), "a.ts", "b.ts"))
     assert chosen.data is not None
     assert chosen.data.name == "b.ts"
+    mmar = folder_with(tmp_path / "7", aiaa_config(), "best.ts", "model.ts")
+    assert read_folder(mmar).data == mmar / "model.ts"
     with pytest.raises(ConfigError, match="There is no file"):
         read_folder(folder_with(tmp_path / "4", aiaa_config(data="../4/a.ts"), "a.ts"))
     with pytest.raises(ConfigError, match="There is no model in the folder"):

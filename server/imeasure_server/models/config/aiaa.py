@@ -144,7 +144,7 @@ def read_config(raw: Mapping[str, Any]) -> AiaaConfig:
         pre_transforms=pre,
         post_transforms=post,
         inputs=_keys(inference.get("input", inference.get("image", "image")), "inference.input"),
-        output=_keys(inference.get("output", "model"), "inference.output")[0],
+        output=_keys(inference.get("output", _first_key(post, "model")), "inference.output")[0],
         network=_network(args, where),
         window=read_window(args, where),
         batched=args.get("is_batched_data") is True,
@@ -286,6 +286,17 @@ def _keys(value: object, where: str) -> tuple[str, ...]:
     if not isinstance(values, Sequence) or not values or not all(isinstance(item, str) for item in values):
         raise ConfigError(where, "This must be a key, or a list of keys.")
     return tuple(values)
+
+
+def _first_key(entries: Sequence[Entry], default: str) -> str:
+    """What the first transform works on."""
+    for entry in entries:
+        keys = entry.args.get("keys")
+        if isinstance(keys, str):
+            return keys
+        if isinstance(keys, list) and keys:
+            return str(keys[0])
+    return default
 
 
 def _number(value: object, where: str) -> float | None:

@@ -86,6 +86,8 @@ def find_data(folder: Path, config: AiaaConfig) -> tuple[DataKind, Path]:
     if not best:
         raise ConfigError("data", "There is no model in the folder: no TorchScript file, no weights, no MONAI bundle.")
     if len(best) > 1:
+        best = [item for item in best if item[1].stem == "model"] or best  # an MMAR has checkpoints beside its model
+    if len(best) > 1:
         names = ", ".join(path.name for _, path in best[:5])
         raise ConfigError("data", f'Several files could be meant ({names}): say which with "data" in the config.')
     return best[0]
