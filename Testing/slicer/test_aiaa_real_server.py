@@ -46,11 +46,19 @@ def test_the_server_speaks_both_and_lists_its_models(logic):
     connection = logic.connection
     assert connection.protocols == (AIAA, MONAI_LABEL)
     models = {model.name: model for model in logic.models()}
-    assert {"deepgrow_3d", "deepgrow_2d", "dextr3d", "segmentation", "Histogram+GraphCut"} <= set(models)
+    wanted = {"deepgrow_3d", "deepgrow_2d", "dextr3d", "segmentation", "Histogram+GraphCut", "ct_body_parts"}
+    assert wanted <= set(models)
     assert models["deepgrow_3d"].protocol == models["dextr3d"].protocol == AIAA
     assert models["segmentation"].protocol == models["Histogram+GraphCut"].protocol == MONAI_LABEL
     assert models["deepgrow_2d"].dimension == 2
     assert all(model.description for model in models.values())
+
+
+def test_automatic_segmentation(logic, oblique_volume):
+    result = logic.segment(oblique_volume.node, "ct_body_parts")
+    assert set(result.segmentIds) <= set(result.answer.model.labels)
+    assert result.segmentIds
+    assert result.answer.mask.shape == oblique_volume.array.shape
 
 
 def test_clicks(logic, lesion):

@@ -68,15 +68,38 @@ def connected(panel, server, bright):
 def test_the_panel_opens_ready(panel, desktop, sampleVolume):
     panel.connect()
     assert panel.serverText.startswith("127.0.0.1")
-    assert "MONAI Label" in panel.serverText
+    assert panel.serverText.endswith("· AIAA, MONAI Label")
     assert panel.widget.volume is sampleVolume
     names = panel.widget.models.names()
-    assert {"deepgrow_3d", "dextr3d", "segmentation"} <= set(names)
+    assert {"ct_body_parts", "deepgrow_3d", "dextr3d", "segmentation", "Histogram+GraphCut"} <= set(names)
     panel.choose("dextr3d")
     assert not panel.ui.runButton.enabled
     assert "use it in the Segment Editor" in panel.ui.runButton.toolTip
     assert panel.ui.editorButton.visible
     desktop.screenshot("aiaa-models")
+
+
+def test_the_parts_of_a_body_become_segments(panel, desktop, sampleVolume):
+    """With the real server and its own model, on a real CT."""
+    panel.connect()
+    panel.choose("ct_body_parts")
+    assert panel.status == "Press Run."
+    panel.run()
+    assert {"bones", "fat", "muscle"} <= set(panel.segmentNames()), panel.status
+    assert panel.status.endswith(" s.")
+    ids = panel.segmentation.GetSegmentation()
+    bones = slicer.util.arrayFromSegmentBinaryLabelmap(
+        panel.segmentation, ids.GetSegmentIdBySegmentName("bones"), sampleVolume
+    )
+    fat = slicer.util.arrayFromSegmentBinaryLabelmap(
+        panel.segmentation, ids.GetSegmentIdBySegmentName("fat"), sampleVolume
+    )
+    voxels = slicer.util.arrayFromVolume(sampleVolume)
+    assert voxels[bones != 0].mean() > 200
+    assert -150 < voxels[fat != 0].mean() < -40
+    display = panel.segmentation.GetDisplayNode()
+    display.SetOpacity2DFill(0.35)
+    desktop.screenshot("aiaa-body-parts")
 
 
 def test_a_key_for_this_server_alone(panel, desktop, serverUrl, server, bright):
