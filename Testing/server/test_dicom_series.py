@@ -505,6 +505,24 @@ def test_damaged_files_are_told_apart_from_images(read: Read) -> None:
                 assert "/" not in str(error)  # noqa: PT017
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_slices_with_damaged_headers(read: Read) -> None:
+    """One or two of the files of a zip: left out, refused, or still readable."""
+    random = np.random.default_rng(9)
+    members = series_members(phantom(shape=(8, 6, 4)))
+    for _ in range(60):
+        broken = dict(members)
+        for name in random.choice(list(members), 2, replace=False):
+            content = bytearray(members[str(name)])
+            for at in random.integers(132, len(content) - 8 * 6 * 2, 5):
+                content[at] = random.integers(256)
+            broken[str(name)] = bytes(content)
+        try:
+            read(zip_bytes(broken, zipfile.ZIP_STORED))
+        except ImageError as error:
+            assert str(error).endswith(".")  # noqa: PT017
+
+
 def real_folder(*parts: str) -> list[Path]:
     folder = Path(os.environ.get("IMEASURE_DATA", "../shared/data")).joinpath(*parts)
     return sorted(path for path in folder.glob("*.dcm") if path.is_file())

@@ -247,6 +247,22 @@ def test_nifti_2_is_refused(cache: ImageCache, upload: Upload, tmp_path: Path) -
         cache.decode(path, "a.nii.gz", digest)
 
 
+def test_nifti_headers_that_make_no_sense(cache: ImageCache, tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    nib.save(nib.Nifti1Image(np.zeros((6, 5, 4), np.int16), np.eye(4)), tmp_path / "a.nii")
+    content = (tmp_path / "a.nii").read_bytes()
+    for number in range(150):
+        broken = bytearray(content)
+        for at in random.integers(0, 352, 4):
+            broken[at] = random.integers(256)
+        (tmp_path / "b.nii").write_bytes(broken)
+        try:
+            cache.decode(tmp_path / "b.nii", "b.nii", f"{number:032x}")
+        except ImageError as error:
+            assert str(error).endswith(".")  # noqa: PT017
+            assert str(tmp_path) not in str(error)  # noqa: PT017
+
+
 def test_threads_that_ask_for_one_image_decode_it_once(
     cache: ImageCache, upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,14 +14,13 @@ from typing import Protocol
 
 import pydicom
 import pydicom.config
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 """Odd values are in many headers; warnings about them would write what they say of patients into the log."""
 
-UNREADABLE = (
-    OSError,
+NONSENSE = (
     ValueError,
     TypeError,
     KeyError,
@@ -34,9 +33,13 @@ UNREADABLE = (
     MemoryError,
     struct.error,
     zlib.error,
+    BytesLengthException,
     InvalidDicomError,
 )
-"""What pydicom raises for damaged or incomplete data sets, depending on what is missing."""
+"""What pydicom raises for elements that are damaged or missing, depending on which."""
+
+UNREADABLE = (OSError, *NONSENSE)
+"""The same, and what it raises for files: not for use where something else is read or written."""
 
 _HEAD_BYTES = 1 << 16
 """Read of each file before anything is known of it: nearly all headers are smaller."""

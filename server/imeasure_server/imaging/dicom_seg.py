@@ -19,7 +19,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 import imeasure_server
-from imeasure_server.imaging.dicom_file import UNREADABLE, DicomFile, FileOnDisk
+from imeasure_server.imaging.dicom_file import NONSENSE, DicomFile, FileOnDisk
 from imeasure_server.imaging.dicom_frames import frames_of
 from imeasure_server.imaging.dicom_grid import Stack, parallel_stacks, stack_up
 from imeasure_server.imaging.image_error import ImageError
@@ -70,7 +70,7 @@ def encode_dicom_seg(mask: npt.NDArray[Any], label_names: Mapping[str, int], ima
             segmentation = _segmentation(_consecutive(labels, [value for value, _ in named]), named, stack, image)
             buffer = io.BytesIO()
             segmentation.save_as(buffer, enforce_file_format=True)
-    except UNREADABLE as error:
+    except NONSENSE as error:
         raise ImageError(
             "The DICOM headers of the image lack what a DICOM segmentation needs: ask for NIfTI or NRRD instead."
         ) from error

@@ -8,14 +8,14 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.pixels.processing import apply_modality_lut
 
 from imeasure_server.imaging.decoded_image import HEADERS, VOXELS, DecodedImage, check_voxels, finite
-from imeasure_server.imaging.dicom_file import UNREADABLE, DicomFile, Source, parse_dicom
+from imeasure_server.imaging.dicom_file import NONSENSE, DicomFile, Source, parse_dicom
 from imeasure_server.imaging.dicom_frames import Frame, frames_of
 from imeasure_server.imaging.dicom_grid import Stack, parallel_stacks, stack_up
 from imeasure_server.imaging.dicom_pixels import PixelReader
@@ -47,17 +47,18 @@ def decode_dicom(sources: Iterable[Source], folder: Path, what: str, series_uid:
 
     Raises:
         ImageError: no such series, damaged, or no single regular grid (see `dicom_grid.stack_up`).
+        OSError: a file has gone, or the disk is full.
     """
     files = _image_files(sources, what, series_uid)
     try:
         stack = stack_up(_largest_stack(files))
         check_voxels(stack.geometry.shape)
         _write_voxels(folder, stack)
+        return DecodedImage(stack.geometry, "dicom", stack.flipped, True, stack.frames[0].file.series_uid)
     except ImageError:
         raise
-    except UNREADABLE as error:
+    except NONSENSE as error:
         raise damaged(what) from error
-    return DecodedImage(stack.geometry, "dicom", stack.flipped, True, stack.frames[0].file.series_uid)
 
 
 def _image_files(sources: Iterable[Source], what: str, series_uid: str) -> list[DicomFile]:
@@ -66,26 +67,31 @@ def _image_files(sources: Iterable[Source], what: str, series_uid: str) -> list[
     segmentations = 0
     for source in sources:
         file = parse_dicom(source)
-        if file is None:
+        kind = None if file is None else _kind(file)
+        if file is None or kind is None:
             continue
-        if file.dataset.get("Modality") in _NOT_IMAGES or file.dataset.get("BitsAllocated") == 1:
-            segmentations += 1
-        elif _has_size(file):
+        if kind == "image":
             found.setdefault(file.instance_uid or source.name, file)
+        else:
+            segmentations += 1
     if not found:
-        kind = "a DICOM segmentation or other derived objects but no image" if segmentations else "no DICOM image"
-        raise ImageError(f"{what} holds {kind}: send a series of DICOM images.")
+        instead = "a DICOM segmentation or other derived objects but no image" if segmentations else "no DICOM image"
+        raise ImageError(f"{what} holds {instead}: send a series of DICOM images.")
     files = [file for file in found.values() if series_uid in ("", file.series_uid)]
     if not files:
         raise ImageError(f"{what} holds no image of the series {series_uid}.")
     return files
 
 
-def _has_size(file: DicomFile) -> bool:
+def _kind(file: DicomFile) -> Literal["image", "derived"] | None:
+    """What a file holds; None where its header makes no sense."""
     try:
-        return int(file.dataset.Rows) > 0 and int(file.dataset.Columns) > 0 and file.frames > 0
-    except UNREADABLE:
-        return False
+        if file.dataset.get("Modality") in _NOT_IMAGES or file.dataset.get("BitsAllocated") == 1:
+            return "derived"
+        usable = int(file.dataset.Rows) > 0 and int(file.dataset.Columns) > 0 and file.frames > 0
+        return "image" if usable and file.series_uid is not None and file.instance_uid is not None else None
+    except NONSENSE:
+        return None
 
 
 def _largest_stack(files: Sequence[DicomFile]) -> list[Frame]:
@@ -117,9 +123,7 @@ def _is_integral(frame: Frame) -> bool:
 
 def _write_as(folder: Path, stack: Stack, dtype: np.dtype[Any]) -> None:
     (folder / HEADERS).mkdir(exist_ok=True)
-    voxels = np.lib.format.open_memmap(
-        folder / VOXELS, mode="w+", dtype=dtype, shape=stack.geometry.shape, fortran_order=True
-    )
+    voxels = _mapped(folder / VOXELS, dtype, stack.geometry.shape)
     slices: dict[DicomFile, list[int]] = {}
     for index, frame in enumerate(stack.frames):
         slices.setdefault(frame.file, []).append(index)
@@ -138,6 +142,19 @@ def _write_as(folder: Path, stack: Stack, dtype: np.dtype[Any]) -> None:
     with GdcmProcess() as gdcm, ThreadPoolExecutor(threads) as executor:
         for _ in executor.map(write, range(len(files))):
             pass
+
+
+def _mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
+    """A new file, mapped for writing.
+
+    Raises:
+        OSError: the disk is full; found out only at writing, that would end the process.
+    """
+    voxels = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape, fortran_order=True)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return voxels
 
 
 def _put(stored: NDArray[Any], frame: Frame, out: NDArray[Any]) -> None:

@@ -94,6 +94,8 @@ def read_volume_file(path: Path, name: str, scratch: Path | None = None) -> tupl
             return read_nifti(plain), "nifti"
         except NiftiError as error:
             raise ImageError(str(error).replace(plain.name, name)) from error
+        except (ValueError, ArithmeticError, KeyError, MemoryError) as error:  # a header that makes no sense
+            raise damaged(name) from error
 
 
 def read_picture_slice(path: Path) -> Volume:
