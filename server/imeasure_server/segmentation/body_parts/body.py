@@ -10,7 +10,7 @@ from imeasure_server.segmentation.body_parts.frame import Frame
 from imeasure_server.segmentation.body_parts.morphology import components, filled_slices, grown, opened, widened
 
 TISSUE = -300.0  # HU, the least of what is neither air nor lung
-OPEN_AIR = -950.0  # HU, the most that the air around a body has in the median
+OPEN_AIR = -930.0  # HU, the most that the air around a body has in the median; -948 on the sample CT
 THIN = 6.0  # mm, half the thickness of what is no part of a body: the table's boards, clothes, tubes
 LEAST_SHARE = 0.04  # of the largest part's volume, that an arm beside the trunk has
 WALL = 0.5  # share of its outline that air in the body has against tissue
