@@ -323,7 +323,7 @@ def test_a_file_that_says_nothing_of_its_place_is_taken_as_it_is(nothing: FloatA
         (b"a\r\n\r\nb", False),
         (b"a\r\n--b", False),
         (b"a\r\n", False),
-        (b"\r\n\r", False),
+        (b"\r\n\r", True),
         (b"a\r", True),
     ],
 )

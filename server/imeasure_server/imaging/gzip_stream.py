@@ -47,7 +47,7 @@ def pack(header: Callable[[int], bytes], data: npt.NDArray[Any]) -> bytes:
 
 def is_safe(packed: bytes) -> bool:
     """Whether a client that splits the body at blank lines finds all of it."""
-    return not any(pattern in packed for pattern in NEVER_INSIDE) and not packed.endswith((b"\r\n", b"\r\n\r"))
+    return not any(pattern in packed for pattern in NEVER_INSIDE) and not packed.endswith(b"\r\n")
 
 
 def unpack(file: BinaryIO) -> Iterator[bytes]:
