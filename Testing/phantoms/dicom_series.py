@@ -49,6 +49,7 @@ class SeriesOptions:
     Attributes:
         reverse_instances: InstanceNumber (or the order of frames) runs against the volume's third axis.
         transfer_syntax: of the files: uncompressed, deflated, RLE, JPEG-LS, JPEG 2000 or JPEG lossless.
+            (GDCM's encoder of JPEG 2000 ends the process at slices of fewer than 16 rows.)
         slope, intercept: stored value × slope + intercept = value of the volume.
         signed: whether stored values are.
         bits: stored of each 16 allocated, or 8 of 8 allocated.
