@@ -56,6 +56,8 @@ def as_mask(values: npt.NDArray[np.generic]) -> LabelArray:
     Raises:
         ModelFailed: they are negative or too large.
     """
+    if values.dtype == np.uint8:
+        return values.view(np.uint8)
     lowest, highest = (int(values.min()), int(values.max())) if values.size else (0, 0)
     if lowest < 0 or highest > 65535:
         raise ModelFailed("The model's answer is no mask: it holds values that no label can have.")
@@ -90,8 +92,11 @@ def class_scores(output: Tensor, labels: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _one_channel(channel: Tensor) -> npt.NDArray[np.integer[Any]]:
+    small = channel.to(torch.uint8)
+    if bool((channel == small).all()):  # labels up to 255, the usual answer, are found in one look
+        return small.cpu().numpy()
     if not channel.is_floating_point():
         return channel.to(torch.int32).cpu().numpy()
     if bool((channel == channel.round()).all()) and bool(torch.isfinite(channel).all()):
         return channel.to(torch.int32).cpu().numpy()
-    return (channel > 0.5).to(torch.int32).cpu().numpy()
+    return (channel > 0.5).to(torch.uint8).cpu().numpy()

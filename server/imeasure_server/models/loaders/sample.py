@@ -58,7 +58,9 @@ class Sample:
         """
         spacing = np.diag([*volume.geometry.spacing, 1.0])
         affine = volume.geometry.ras_affine if in_world else spacing
-        array = np.array(volume.array, dtype=np.float32, order="C")
+        array = np.array(
+            volume.array, dtype=np.float32, order="K"
+        )  # in the order in which it lies: reordering takes long
         return cls._made(torch.from_numpy(array), affine, key, inputs)
 
     @classmethod

@@ -126,7 +126,7 @@ class WorkflowModel:
         keys = [key for key in self._config.inputs if key in sample.data]
         parts = [sample.data[key] for key in keys] or [sample.image]
         tensors = [plain(torch.as_tensor(part)).float() for part in parts]
-        batch = torch.cat(tensors, dim=0).to(self._device)
+        batch = (torch.cat(tensors, dim=0) if len(tensors) > 1 else tensors[0]).to(self._device)
         if not (self._config.batched and batch.ndim == sample.spatial + 2):
             batch = batch[None]
 
