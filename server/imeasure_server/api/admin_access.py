@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Request, Security
+from fastapi import Request
 
-from imeasure_server.api.access import _header, bearer_token
+from imeasure_server.api.access import bearer_token
 from imeasure_server.api.resources import settings_of, store_of
 from imeasure_server.errors import ApiError, Unauthorized
 
 ANY = "*"
 
 
-async def require_admin(request: Request, key: Annotated[str | None, Security(_header)]) -> None:
+async def require_admin(request: Request) -> None:
     """Raises:
     ApiError: 403, the client is not one of ``--admin-hosts``, or a page of another site sent the request.
     Unauthorized: the client is on another machine and has no key.
@@ -31,7 +30,7 @@ async def require_admin(request: Request, key: Annotated[str | None, Security(_h
         raise ApiError(403, "FORBIDDEN", "A page of another site cannot change the models of this server.")
     if settings.insecure or is_this_machine(host):
         return
-    key = key or bearer_token(request)
+    key = request.headers.get("x-api-key") or bearer_token(request)
     if not key or not await asyncio.to_thread(store_of(request).customers.lets_in, key):
         raise Unauthorized
 
