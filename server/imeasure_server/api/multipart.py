@@ -10,7 +10,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -139,6 +139,8 @@ class PartReader(ABC):
         boundary: without the leading hyphens.
     """
 
+    max_parts: ClassVar[int] = MAX_PARTS
+
     def __init__(self, boundary: bytes) -> None:
         self._parser = MultipartParser(boundary, self._callbacks())
         self._part_count = 0
@@ -196,8 +198,8 @@ class PartReader(ABC):
 
     def _on_part_begin(self) -> None:
         self._part_count += 1
-        if self._part_count > MAX_PARTS:
-            raise MalformedForm(f"The form has more than {MAX_PARTS} parts.", self.parts)
+        if self._part_count > self.max_parts:
+            raise MalformedForm(f"The form has more than {self.max_parts} parts.", self.parts)
         self._header_count = 0
         self._headers = {}
 

@@ -20,6 +20,9 @@ from imeasure_server.api.resources import settings_of
 from imeasure_server.errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
 
 MAX_TEXT_BYTES = 32 << 20
+"""Of all text parts together."""
+MAX_PARTS = 20_000
+"""Series are also sent one file a slice."""
 UNNAMED = "upload"
 
 
@@ -126,6 +129,8 @@ async def _body(request: Request) -> bytes:
 class _UploadReader(PartReader):
     """Writes files into a folder, keeps text in memory."""
 
+    max_parts = MAX_PARTS
+
     def __init__(self, boundary: bytes, folder: Path, form: UploadForm) -> None:
         super().__init__(boundary)
         self._folder = folder
@@ -134,6 +139,7 @@ class _UploadReader(PartReader):
         self._filename: str | None = None
         self._content_type = ""
         self._text = bytearray()
+        self._text_bytes = 0
         self._file: BinaryIO | None = None
         self._hash = hashlib.sha256()
         self._size = 0
@@ -153,7 +159,8 @@ class _UploadReader(PartReader):
 
     def part_data(self, data: memoryview) -> None:
         if self._file is None:
-            if len(self._text) + len(data) > MAX_TEXT_BYTES:
+            self._text_bytes += len(data)
+            if self._text_bytes > MAX_TEXT_BYTES:
                 raise PayloadTooLarge(MAX_TEXT_BYTES)
             self._text += data
             return
