@@ -232,7 +232,18 @@ class ClicksEffect(SegmentEffect):
         before = self.state.prompts
         changed = tuple(prompt for prompt in (*before, *prompts) if (prompt in before) != (prompt in prompts))
         for k in sorted(slicesOf(changed or prompts, self.geometry)):
-            self.ask(lambda k=k: self._question(prompts, (), isAnew=True, k=k))
+            if saysWhere(onSlice(prompts, k, self.geometry)):
+                self.ask(lambda k=k: self._question(prompts, (), isAnew=True, k=k))
+            else:
+                self._emptySlice(prompts, k)
+
+    def _emptySlice(self, prompts: Prompts, k: int) -> None:
+        """Take away what an answer gave a slice on which no prompt says any more where the object is."""
+        self.scriptedEffect.saveStateForUndo()
+        state = self.state
+        made = replacedOnSlices(state.madeOn(self.geometry), EMPTY, {k})
+        self.write(state.with_(prompts=prompts), made, erasedStays=True)
+        self.refresh()
 
     def _questionFor(self, prompt: Prompt) -> Question:
         return self._question((*self.state.prompts, prompt), (prompt,))
