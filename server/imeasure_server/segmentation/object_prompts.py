@@ -99,6 +99,9 @@ def in_voxels(prompts: ObjectPrompts, shape: Shape) -> VoxelPrompts:
         raise ConflictingPromptsError(
             "The same place is clicked both as part of the object and as not part of it: remove one of the two points."
         )
+    for box in (*prompts.positive_boxes, *prompts.negative_boxes):
+        if not np.isfinite([box.lower, box.upper]).all():
+            raise OutsideVolumeError("A corner of a box is not three numbers: send x, y and z in voxels of the image.")
     drawn = _lines(prompts.positive_scribbles, shape)
     erased = _lines(prompts.negative_scribbles, shape)
     # Where lines of both kinds cross nothing is said; clicks are exact, lines are not.
@@ -165,8 +168,6 @@ def _flat(box: Box, shape: Shape) -> Area:
 
 
 def _block(box: Box, shape: Shape) -> Block:
-    if not np.isfinite([box.lower, box.upper]).all():
-        raise OutsideVolumeError("A corner of a box is not three numbers: send x, y and z in voxels of the image.")
     block = box_block(box, shape)
     if any(part.stop <= part.start for part in block):
         raise OutsideVolumeError(f"A box is outside the image, which has {_times(shape)} voxels.")

@@ -27,7 +27,7 @@ from imeasure_server.segmentation.extent import Block, block_of
 from imeasure_server.segmentation.focus import GROWTH, ROOM, Focus
 from imeasure_server.segmentation.local_edit import propose
 from imeasure_server.segmentation.object_prompts import ObjectPrompts, VoxelPrompts, cropped, in_voxels, swapped
-from imeasure_server.segmentation.prompts import Box, Index, PointPrompt, Prompts
+from imeasure_server.segmentation.prompts import Box, Index, PointPrompt, Prompts, Stroke
 from imeasure_server.segmentation.slice_object import fill_box
 from imeasure_server.segmentation.usable_image import usable
 
@@ -106,10 +106,10 @@ def _segmented(
         engine = GraphCutEngine(engine.device)
     filled = tuple(fill_box(volume, box, prompts.positive, prompts.negative, cancellation) for box in prompts.boxed)
     areas = (*prompts.outlined, *filled)
-    mask = _first(engine, volume, prompts, areas, cancellation)
-    mask = _with_areas(volume, mask, prompts, areas, cancellation)
-    for box in {(area.axis, area.index) for area in prompts.boxed}:
-        _limit(mask, box, prompts)
+    mask = _first(engine, volume, prompts, filled, cancellation)
+    mask = _with_areas(volume, mask, prompts, areas if prompts.previous is None else prompts.outlined, cancellation)
+    for place in {(area.axis, area.index) for area in prompts.boxed} if prompts.previous is None else ():
+        _limit(mask, place, prompts)
     mask = _with_scribbles(engine, volume, mask, prompts, cancellation)
     _settle(mask, prompts)
     if prompts.previous is None:
@@ -123,31 +123,53 @@ def _first(
     engine: SegmentationEngine,
     volume: Volume,
     prompts: VoxelPrompts,
-    areas: tuple[Area, ...],
+    filled: tuple[Area, ...],
     cancellation: Cancellation | None,
 ) -> BoolArray:
     """What the engine makes of the prompts that it knows."""
     spacing = volume.geometry.spacing
     positive = (*prompts.positive, *spread_out(prompts.drawn, SCRIBBLE_CLICKS, spacing))
-    strokes = tuple(stroke for area in areas if area.axis == 2 for stroke in area.strokes())
-    seeds = tuple(_deepest(area, spacing) for area in areas if area.axis != 2)
+    boxed = _boxed(engine, volume, prompts, positive, cancellation)
+    others = tuple(voxel for voxel in positive if not any(_within(voxel, block) for block in prompts.blocks))
+    outlined, rest = _contours(prompts.outlined, spacing)
+    contours, seeds = _contours(filled, spacing)
+    if prompts.previous is not None:
+        # What a box holds is added to the mask, unless most of it was there already.
+        found = boxed.copy()
+        if contours or seeds:
+            found |= engine.segment(volume, Prompts(_clicks(seeds, prompts.negative), strokes=contours), cancellation)
+        known = 2 * (prompts.previous & found).sum() >= found.sum()
+        mask = prompts.previous.copy() if known else prompts.previous | found
+        asked = Prompts(_clicks((*positive, *rest), prompts.negative), strokes=outlined, previous_mask=mask)
+        return engine.segment(volume, asked, cancellation)
+    clicks = (*others, *rest, *seeds)
+    if not (clicks or outlined or contours):
+        return boxed
+    asked = Prompts(_clicks(clicks, prompts.negative), strokes=(*outlined, *contours))
+    return boxed | engine.segment(volume, asked, cancellation)
+
+
+def _boxed(
+    engine: SegmentationEngine,
+    volume: Volume,
+    prompts: VoxelPrompts,
+    positive: tuple[Index, ...],
+    cancellation: Cancellation | None,
+) -> BoolArray:
+    """The objects in the boxes of several slices."""
     mask = np.zeros(volume.geometry.shape, dtype=bool)
     for block in prompts.blocks:
         inside = tuple(voxel for voxel in positive if _within(voxel, block))
         corners = Box(_point([s.start for s in block]), _point([s.stop - 1 for s in block]))
         asked = Prompts(_clicks(inside, prompts.negative), box=corners)
         mask[block] |= engine.segment(volume, asked, cancellation)[block]
-    others = tuple(voxel for voxel in positive if not any(_within(voxel, block) for block in prompts.blocks))
-    if prompts.previous is not None:
-        # What a box holds is added to the mask, unless most of it was there already.
-        known = prompts.previous & mask
-        mask = prompts.previous.copy() if 2 * known.sum() >= mask.sum() else prompts.previous | mask
-        asked = Prompts(_clicks((*positive, *seeds), prompts.negative), strokes=strokes, previous_mask=mask)
-        return engine.segment(volume, asked, cancellation)
-    if others or strokes or seeds:
-        asked = Prompts(_clicks((*others, *seeds), prompts.negative), strokes=strokes)
-        mask |= engine.segment(volume, asked, cancellation)
     return mask
+
+
+def _contours(areas: tuple[Area, ...], spacing: FloatArray) -> tuple[tuple[Stroke, ...], tuple[Index, ...]]:
+    """Areas across z as pen contours, and a voxel inside each of the others."""
+    strokes = tuple(stroke for area in areas if area.axis == 2 for stroke in area.strokes())
+    return strokes, tuple(_deepest(area, spacing) for area in areas if area.axis != 2)
 
 
 def _with_areas(
