@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 from isal import isal_zlib
+from isal.igzip_lib import IsalError
 
 NEVER_INSIDE = (b"\r\n\r\n", b"\r\n--")
 """What separates the parts of a multipart body, and headers from content."""
@@ -73,7 +74,7 @@ def unpack(file: BinaryIO) -> Iterator[bytes]:
                 raise EOFError("The gzip stream is incomplete.")
         try:
             block = unpacker.decompress(pending, 4 * _BLOCK)
-        except isal_zlib.error as error:
+        except IsalError as error:
             raise zlib.error(str(error)) from error
         pending = unpacker.unconsumed_tail
         if block:
