@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from imeasure_server.store import image_sessions
 from imeasure_server.store.database import Database, StoreUnavailable
 from imeasure_server.store.image_sessions import STRAY_SECONDS, ImageSession, ImageSessions
 
@@ -103,10 +104,20 @@ def test_expired_sessions_are_swept_with_their_files(sessions: ImageSessions, tm
     assert sessions.find(long.id, now=NOW + 6 * SECOND) is not None
 
 
-def test_a_new_session_makes_expired_ones_go(database: Database, tmp_path: Path) -> None:
-    old = upload(ImageSessions(database, tmp_path / "sessions", 60), tmp_path)
-    upload(ImageSessions(database, tmp_path / "sessions", 60), tmp_path, now=NOW + 100 * SECOND)
-    assert not old.path.exists()
+def test_a_server_sweeps_by_itself(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_sessions, "SWEEP_SECONDS", 0.02)
+    sessions = ImageSessions(database, tmp_path / "sessions", 60)
+    first = upload(sessions, tmp_path, now=datetime.now(timezone.utc) - 100 * SECOND)
+    sessions.open()
+    assert not first.path.exists()
+    second = upload(sessions, tmp_path, now=datetime.now(timezone.utc) - 100 * SECOND)
+    third = upload(sessions, tmp_path, now=datetime.now(timezone.utc))
+    deadline = time.monotonic() + 20
+    while second.path.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not second.path.exists()
+    assert third.path.exists()
+    sessions.close()
 
 
 def test_what_a_killed_server_left_is_swept(sessions: ImageSessions, tmp_path: Path) -> None:

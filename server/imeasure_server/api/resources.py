@@ -77,12 +77,13 @@ class Images:
         models = ModelRegistry(settings.models_folder, pool, settings.auto_reload)
         sessions = ImageSessions(database, settings.sessions_folder, settings.session_expiry_seconds)
         models.open()
-        sessions.sweep()
+        sessions.open()
         return cls(cache, models, sessions, Datastore(settings.studies_folder, cache))
 
     def close(self) -> None:
         """Stop looking at the folders."""
         self.models.close()
+        self.sessions.close()
 
 
 def settings_of(request: Request) -> ServerSettings:

@@ -7,9 +7,11 @@ of the workspace for each session, which those servers share too.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import shutil
+import threading
 import time
 import uuid
 from dataclasses import dataclass, replace
@@ -19,7 +21,7 @@ from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
 
-from imeasure_server.store.database import Database
+from imeasure_server.store.database import Database, StoreUnavailable
 from imeasure_server.store.tables import image_sessions
 
 logger = logging.getLogger(__name__)
@@ -28,7 +30,7 @@ ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 FILE_NAME = "image"
 MAX_NAME = 255
 SWEEP_SECONDS = 30.0
-"""How often at most a new session makes the server look for expired ones."""
+"""How often a server looks for expired sessions."""
 STRAY_SECONDS = 3600.0
 """How old a folder without a session is when it is removed: younger ones may be of a session that is being made."""
 SLIDE_SECONDS = 1.0
@@ -75,7 +77,21 @@ class ImageSessions:
         self._database = database
         self._folder = folder
         self._expiry_seconds = expiry_seconds
-        self._swept = -SWEEP_SECONDS
+        self._closing = threading.Event()
+        self._sweeper: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Sweep now, and from now on again and again: what has expired does not lie about until somebody comes."""
+        self.sweep()
+        self._closing.clear()
+        self._sweeper = threading.Thread(target=self._keep_sweeping, name="session-sweeper", daemon=True)
+        self._sweeper.start()
+
+    def close(self) -> None:
+        """Stop sweeping."""
+        self._closing.set()
+        if self._sweeper is not None:
+            self._sweeper.join()
 
     def create(
         self,
@@ -99,7 +115,6 @@ class ImageSessions:
             OSError: the file cannot be moved.
         """
         now = now or datetime.now(timezone.utc)
-        self._sweep_sometimes(now)
         seconds = min(expiry, self._expiry_seconds) if expiry > 0 else self._expiry_seconds
         identity = str(uuid.uuid4())
         row: dict[str, Any] = {
@@ -166,15 +181,17 @@ class ImageSessions:
         self._remove_strays()
         return len(expired)
 
-    def _sweep_sometimes(self, now: datetime) -> None:
-        if time.monotonic() - self._swept >= SWEEP_SECONDS:
-            self._swept = time.monotonic()
-            self.sweep(now)
+    def _keep_sweeping(self) -> None:
+        while not self._closing.wait(SWEEP_SECONDS):
+            try:
+                self.sweep()
+            except (StoreUnavailable, OSError) as error:
+                logger.warning("Expired sessions were not cleaned up: %s", error)
 
     def _remove_strays(self) -> None:
         """Folders that a server left behind when it was killed between a file and its row."""
         before = time.time() - STRAY_SECONDS
-        old = {path.name for path in _folders(self._folder) if path.stat().st_mtime < before}
+        old = {path.name for path in _folders(self._folder) if _modified(path) < before}
         if not old:
             return
         with self._database.reading() as connection:
@@ -201,3 +218,11 @@ def _folders(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return [path for path in folder.iterdir() if ID.fullmatch(path.name) and path.is_dir()]
+
+
+def _modified(path: Path) -> float:
+    """When; never for a folder that another server has removed by now."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf

@@ -31,6 +31,7 @@ from imeasure_server.segmentation.polygons.volume import (
 router = APIRouter(tags=["AIAA"])
 
 MORE_POINTS = 10
+MAX_STEP = 1 << 20
 
 
 @router.post(
@@ -48,7 +49,7 @@ async def mask2polygon(request: Request) -> Response:
     async with receive_form(request) as form:
         params = read_params(request, form)
         value = params.get("more_points", MORE_POINTS)
-        step = max(1, round(number(MORE_POINTS if value is None else value, "more_points")))
+        step = round(min(max(1, number(MORE_POINTS if value is None else value, "more_points")), MAX_STEP))
         async with image_of(request, form, text_option(request, form, params, "session_id")) as image:
             return JSONResponse(await asyncio.to_thread(_polygons, image, step))
 
