@@ -74,7 +74,7 @@ def unpack(file: BinaryIO) -> Iterator[bytes]:
                 raise EOFError("The gzip stream is incomplete.")
         try:
             block = unpacker.decompress(pending, 4 * _BLOCK)
-        except IsalError as error:
+        except IsalError as error:  # type: ignore[misc]  # its stub leaves out that it is a class
             raise zlib.error(str(error)) from error
         pending = unpacker.unconsumed_tail
         if block:
