@@ -165,6 +165,39 @@ class Broken(nn.Module):
         return image
 
 
+class Huge(nn.Module):
+    """TorchScript that needs more memory than there is, as soon as it is loaded."""
+
+    @torch.jit.export
+    def __getstate__(self) -> bool:
+        return self.training
+
+    @torch.jit.export
+    def __setstate__(self, state: bool) -> None:
+        self.training = torch.zeros([1 << 45]).numel() > 0 and state
+
+    def forward(self, image: Tensor) -> Tensor:
+        return image
+
+
+class Endless(nn.Module):
+    """TorchScript that is never loaded."""
+
+    @torch.jit.export
+    def __getstate__(self) -> bool:
+        return self.training
+
+    @torch.jit.export
+    def __setstate__(self, state: bool) -> None:
+        self.training = state
+        number = 1
+        while number > 0:
+            number = number % 7 + 1
+
+    def forward(self, image: Tensor) -> Tensor:
+        return image
+
+
 def test_failed_loads_leave_the_old_model(
     registry: ModelRegistry, pool: InferencePool, image: StoredVolume, tmp_path: Path
 ) -> None:
@@ -175,6 +208,7 @@ def test_failed_loads_leave_the_old_model(
         junk.write_bytes(b"junk")
         for config, data, sentence in (
             (config_with("new"), file_of(tmp_path, Broken()), "does not load"),
+            (config_with("new"), file_of(tmp_path, Huge()), "does not fit into the memory"),
             (config_with("new"), junk, "neither TorchScript"),
             (config_with("new", type="magic"), file_of(tmp_path), "There is no type"),
             (config_with("new"), None, "There is no model in the folder"),
@@ -400,3 +434,11 @@ def test_replaced_versions_are_cleaned_up_in_time(tmp_path: Path) -> None:
     os.utime(replaced[0], (long_ago, long_ago))
     store.recover()
     assert sorted((tmp_path / "models" / REPLACED).iterdir()) == [replaced[1]]
+
+
+def test_a_model_that_is_never_loaded(registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last test: its worker is ended with the pool."""
+    monkeypatch.setattr("imeasure_server.models.registry.CHECK_SECONDS", 1.0)
+    with pytest.raises(ModelRefused, match="took longer than 1 s"):
+        asyncio.run(registry.put("endless", CONFIG, file_of(tmp_path, Endless())))
+    assert "endless" not in [model.name for model in registry.list()]

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 EMBEDDED = "embedded"
 RELOAD_SECONDS = 1.0
+CHECK_SECONDS = 600.0
+"""The longest that a model may take to load, waiting for a worker included."""
 
 
 class ModelRegistry:
@@ -264,9 +266,14 @@ class ModelRegistry:
         """
         try:
             folder = await asyncio.to_thread(read_folder, staged)
-            await self._pool.submit(CheckModel(self._reference(name, folder, staged)))
+            check = CheckModel(self._reference(name, folder, staged))
+            await asyncio.wait_for(self._pool.submit(check), CHECK_SECONDS)
         except (ConfigError, SegmentationError) as error:
             raise ModelRefused(str(error)) from error
+        except asyncio.TimeoutError as error:
+            raise ModelRefused(
+                f"The model took longer than {CHECK_SECONDS:.0f} s to load, so it is not taken."
+            ) from error
         except WorkerCrashed as error:
             raise ModelRefused("The worker process ended while it loaded this model, so it is not taken.") from error
         except OutOfMemory as error:
