@@ -16,128 +16,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import nibabel
 import numpy as np
 import pytest
+from aiaa_clients import run
 from contract.server import ServerProcess, launch
 from numpy.typing import NDArray
 from orthanc import AE_TITLE, OrthancServer
 from PIL import Image
 from pydicom.uid import generate_uid
-from small_models import Above, NearClick, Spots, aiaa_config, script
+from small_models import Above, NearClick, Scores, Spots, aiaa_config, script
 
 from imeasure_server.imaging.volume import Geometry, Volume
 from phantoms.dicom_series import SeriesOptions, series_members
 
-LINES = {
-    "GET Model": r"""
-curl -X GET "http://127.0.0.1/admin/model/clara_ct_seg_spleen_amp" \
--H "accept: application/json"
-""",
-    "PATCH Model": r"""
-curl -X PATCH "http://127.0.0.1/admin/model/clara_ct_seg_spleen_amp" \
--H "Content-Type: application/json" \
--d @config_aiaa.json
-""",
-    "PUT Model": r"""
-curl -X PUT "http://127.0.0.1/admin/model/clara_ct_seg_spleen_amp" \
--F "config=@config_aiaa.json;type=application/json" \
--F "data=@model.trt.pb"
-""",
-    "DELETE Model": r"""
-curl -X DELETE "http://127.0.0.1/admin/model/clara_ct_seg_spleen_amp"
-""",
-    "Query All Models": r"""
-curl -X GET "http://127.0.0.1/v1/models"
-""",
-    "Query Matching Models for a given Label and Type": r"""
-curl -X GET "http://127.0.0.1/v1/models?label=spleen&type=segmentation"
-""",
-    "Query Specific Model": r"""
-curl -X GET "http://127.0.0.1/v1/models?model=clara_ct_seg_spleen_amp"
-""",
-    "segmentation": r"""
-curl -X POST "http://127.0.0.1/v1/segmentation?model=clara_ct_seg_spleen_amp&output=image" \
--H "accept: multipart/form-data" \
--H "Content-Type: multipart/form-data" \
--F "params={}" \
--F "image=@spleen.nii.gz;type=application/x-gzip" \
--o output_image.nii.gz
-""",
-    "dextr3d": r"""
-curl -X POST "http://127.0.0.1/v1/dextr3d?model=clara_ct_annotation_spleen_amp&output=image" \
--H "accept: multipart/form-data" \
--H "Content-Type: multipart/form-data" \
--F "params={\"points\":\"[[93,106,64],[40,108,64],[29,66,64],[47,20,64],[93,32,64],[99,68,64]]\"}" \
--F "image=@cropped_spleen.nii.gz;type=application/x-gzip" \
--o output_image.nii.gz
-""",
-    "deepgrow": r"""
-curl -X POST "http://127.0.0.1/v1/deepgrow?model=clara_deepgrow&output=image" \
--H "accept: multipart/form-data" \
--H "Content-Type: multipart/form-data" \
--F "params={\"foreground\":\"[[155, 189, 78], [184, 192, 78], [114,225,78]]\", \"background\":\"[]\"}" \
--F "image=@spleen.nii.gz;type=application/x-gzip" \
--o output_image.nii.gz
-""",
-    "inference": r"""
-curl -X POST "http://127.0.0.1/v1/inference?model=my_model&output=image" \
--H "accept: multipart/form-data" \
--H "Content-Type: multipart/form-data" \
--F "params={\"mydata\":[1,2,3]}" \
--F "image=@spleen.nii.gz;type=application/x-gzip" \
--o output_image.nii.gz
-""",
-    "mask2polygon": r"""
-curl -X POST "http://127.0.0.1/v1/mask2polygon" \
--H "accept: application/json" \
--H "Content-Type: multipart/form-data" \
--F "params={ "more_points": 10 }" \
--F "image=@mask2polygon.input.nii.gz;type=application/gzip"
-""",
-    "fixpolygon 2D results": r"""
-curl -X POST "http://127.0.0.1/v1/fixpolygon?output=results" \
--H "accept: multipart/form-data" \
--H "Content-Type: multipart/form-data" \
--F "params=`cat fixpolygon.input.json`" \
--F "image=@fixpolygon.input.png;type=image/png" \
--o new_polygons.json
-""",
-    "fixpolygon 2D image": r"""
-curl -X POST "http://127.0.0.1/v1/fixpolygon?output=image" \
--H "accept: multipart/form-data" \
--H "Content-Type: multipart/form-data" \
--F "params=`cat fixpolygon.input.json`" \
--F "image=@fixpolygon.input.png;type=image/png" \
--o new_mask.png
-""",
-    "fixpolygon 3D image": r"""
-curl -X POST "http://127.0.0.1/v1/fixpolygon?output=image" \
--H "accept: multipart/form-data" \
--H "Content-Type: multipart/form-data" \
--F "params=`cat fixpolygon.3d.input.json`" \
--F "image=@label.nii.gz;type=application/x-gzip" \
--o new_label.nii.gz
-""",
-    "PUT Session": r"""
-curl -X PUT "http://0.0.0.0/session/?expiry=30" \
--H "accept: application/json" \
--H "Content-Type: multipart/form-data" \
--F "image=@spleen.nii.gz;type=application/x-gzip"
-""",
-    "PUT Session from data.json": r"""
-curl -X PUT "http://0.0.0.0/session/?expiry=30" \
--H "accept: application/json" \
--d "@data.json"
-""",
-    "GET Session": r"""
-curl -X GET "http://0.0.0.0/session/[session_id here]?image=false" \
--H "accept: application/octet-stream"
-""",
-    "DELETE Session": r"""
-curl -X DELETE "http://0.0.0.0/session/[session_id here]"
-""",
-}
+EXAMPLES = Path(__file__).parent / "aiaa_curl_lines.md"
+LINES: dict[str, str] = dict(
+    re.findall(r"## (.+?)\n\n```bash\n(.*?)\n```", EXAMPLES.read_text(encoding="utf-8"), re.DOTALL)
+)
 
 SPLEEN, ANNOTATION, DEEPGROW = "clara_ct_seg_spleen_amp", "clara_ct_annotation_spleen_amp", "clara_deepgrow"
 SHAPE = (192, 232, 82)
@@ -224,6 +121,7 @@ def desk(server: ServerProcess, orthanc: OrthancServer, tmp_path_factory: pytest
     study, series = generate_uid(entropy_srcs=["curl"]), generate_uid(entropy_srcs=["curl", "curl"])
     made = Desk(folder, orthanc, str(series), str(study))
     for name, kind in (
+        ("scores", "classification"),
         (ANNOTATION, "annotation"),
         (DEEPGROW, "deepgrow"),
         ("my_model", "others"),
@@ -271,6 +169,9 @@ def model_files(folder: Path, kind: str) -> None:
         points = ("aiaa.transforms.AddExtremePointsChanneld", {"keys": "image", "sigma": 3})
         config = aiaa_config(kind, labels=("spleen",), pre=[channel, points], padding=10, roi=[64, 64, 64])
         script(Spots(), folder / "model.trt.pb")
+    elif kind == "classification":
+        config = aiaa_config(kind, labels=("dark", "grey", "bright"), pre=[channel])
+        script(Scores(), folder / "model.trt.pb")
     else:
         config = aiaa_config(kind, labels=("spleen",), pre=[channel])
         script(Above(50.0), folder / "model.trt.pb")
@@ -392,6 +293,17 @@ def test_deepgrow(desk: Desk) -> None:
         assert found[x, y, z] == 1
     assert not found[:60].any()
     assert not found[:, :120].any()
+
+
+def test_a_classification_is_json(desk: Desk, server: ServerProcess) -> None:
+    reply = run(server.url, "inference", "scores", {}, desk.folder / "spleen.nii.gz")
+    assert (reply.status, reply.files) == (200, {})
+    assert "bright" in json.dumps(reply.params)
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as client:
+        files = {"image": ("a.nii.gz", (desk.folder / "cropped_spleen.nii.gz").read_bytes())}
+        refused = client.post("/v1/inference?model=scores&output=image", files=files)
+    assert refused.status_code == 400
+    assert "output=json" in refused.json()["detail"]
 
 
 # --- polygons
