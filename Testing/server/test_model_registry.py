@@ -31,7 +31,7 @@ from imeasure_server.models.model_store import KEPT_SECONDS, REPLACED, STAGED, M
 from imeasure_server.models.pool import InferencePool, WorkerOptions
 from imeasure_server.models.reference import ModelReference
 from imeasure_server.models.registry import ModelRegistry
-from imeasure_server.models.registry_errors import ModelProtected, ModelRefused, UnknownModel
+from imeasure_server.models.registry_errors import ModelProtected, ModelRefused, UnknownModel, WorkspaceUnwritable
 
 CONFIG = aiaa_config(pre=[("AddChanneld", {"keys": "image"})])
 
@@ -147,6 +147,14 @@ def test_names_that_differ_in_case(registry: ModelRegistry, tmp_path: Path) -> N
     asyncio.run(registry.put("Spleen", CONFIG, file_of(tmp_path)))
     with pytest.raises(ModelProtected, match="differ in case"):
         asyncio.run(registry.put("spleen", CONFIG, file_of(tmp_path)))
+
+
+def test_a_workspace_that_cannot_be_written_to(registry: ModelRegistry, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "models" / STAGED)
+    (tmp_path / "models" / STAGED).write_bytes(b"")
+    with pytest.raises(WorkspaceUnwritable, match="cannot write to its folder of models") as problem:
+        asyncio.run(registry.put("spleen", CONFIG, file_of(tmp_path)))
+    assert str(tmp_path) not in str(problem.value)
 
 
 class Broken(nn.Module):

@@ -23,7 +23,7 @@ from imeasure_server.models.model_names import RULE, is_model_name
 from imeasure_server.models.model_store import ModelStore
 from imeasure_server.models.pool import InferencePool
 from imeasure_server.models.reference import ModelReference
-from imeasure_server.models.registry_errors import ModelProtected, ModelRefused, UnknownModel
+from imeasure_server.models.registry_errors import ModelProtected, ModelRefused, UnknownModel, WorkspaceUnwritable
 from imeasure_server.models.versions import version_digest
 from imeasure_server.segmentation.engine import SegmentationError
 
@@ -130,6 +130,7 @@ class ModelRegistry:
         Raises:
             ModelRefused: the config or the data cannot be used, or do not load; the old version goes on serving.
             ModelProtected: the name belongs to a model of the server.
+        WorkspaceUnwritable: the disk is full, or the like; the old version goes on serving.
         """
         self._check_name(name)
         async with self._locks.setdefault(name, asyncio.Lock()):
@@ -248,6 +249,10 @@ class ModelRegistry:
             staged: Path = await asyncio.to_thread(make, *arguments)
         except ConfigError as error:
             raise ModelRefused(str(error)) from error
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise WorkspaceUnwritable(error) from error
         return staged
 
     async def _replace(self, name: str, staged: Path) -> None:
@@ -255,6 +260,8 @@ class ModelRegistry:
         try:
             await self._check(name, staged)
             await asyncio.to_thread(self._store.put, staged, name)
+        except OSError as error:
+            raise WorkspaceUnwritable(error) from error
         finally:
             await asyncio.to_thread(self._store.discard, staged)
         await asyncio.to_thread(self._store.recover)

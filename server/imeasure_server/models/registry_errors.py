@@ -28,3 +28,11 @@ class ModelProtected(ApiError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(409, "MODEL_PROTECTED", reason)
+
+
+class WorkspaceUnwritable(ApiError):
+    """The folder of models cannot be written to: the disk is full, or the server may not."""
+
+    def __init__(self, error: OSError) -> None:
+        reason = error.strerror or type(error).__name__
+        super().__init__(500, "WORKSPACE_UNWRITABLE", f"The server cannot write to its folder of models ({reason}).")
