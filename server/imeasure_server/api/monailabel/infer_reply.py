@@ -70,14 +70,12 @@ def interactive_params(
 
 
 def model_params(outcome: ModelOutcome, elapsed: float) -> dict[str, Any]:
-    """``params`` of MONAI Label: what the model says, how long it took, and which labels the mask holds.
+    """``params`` of MONAI Label: what the model says, how long it took, and what the mask's values mean.
 
-    Its Slicer plugin gives the mask's values these names in order, and takes a name that no voxel has for the next
-    one's: only those that are there may be named.
+    All labels are named, also those without a voxel: Slicer takes the first name of its plugin for value 1, the second
+    for value 2 (``vtkSlicerSegmentationsModuleLogic::ImportLabelmapToSegmentationNode``).
     """
-    mask = outcome.mask
-    names = {name: value for name, value in outcome.label_names.items() if mask is not None and (mask == value).any()}
-    return {"label_names": names, "latencies": {"total": round(elapsed, 6)}, **outcome.result}
+    return {"label_names": dict(outcome.label_names), "latencies": {"total": round(elapsed, 6)}, **outcome.result}
 
 
 def render(wanted: InferRequest, answer: Answer, ohif_layout: bool) -> Response:
