@@ -64,7 +64,14 @@ def scribbles_of(inputs: ModelInputs, shape: tuple[int, int, int]) -> Scribbles:
         wanted = _middle(wanted) & ~other
     if not other.any() and not limited:
         raise ModelInputError(_missing("beside the object", BACKGROUND, values[BACKGROUND]))
-    return Scribbles(wanted, other, block)
+    return Scribbles(wanted, other, block, _elsewhere(inputs.label, values[BACKGROUND], block))
+
+
+def _elsewhere(label: npt.NDArray[Any], value: int, block: Block) -> npt.NDArray[np.int_]:
+    """(n, 3) voxels of a value outside a block."""
+    places = np.argwhere(label == value)
+    first, last = np.array([part.start for part in block]), np.array([part.stop for part in block])
+    return np.asarray(places[((places < first) | (places >= last)).any(axis=1)])
 
 
 def _missing(where: str, name: str, value: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -41,11 +41,14 @@ class Scribbles:
     Attributes:
         object, other: (x, y, z) bool over ``block``.
         block: what is looked at; beyond it nothing is the object.
+        elsewhere: (n, 3) voxels of the volume that were scribbled on beside the object, outside the block: they show
+            what is not the object as well.
     """
 
     object: BoolArray
     other: BoolArray
     block: Block
+    elsewhere: IndexArray = field(default_factory=lambda: np.zeros((0, 3), dtype=np.int_))
 
 
 def segment_scribbles(
@@ -76,7 +79,7 @@ def segment_scribbles(
     image = ndimage.gaussian_filter(array.astype(np.float32), SMOOTHING)
     _check(cancellation)
     noise = max(noise_level(_middle(image)), floor)
-    odds = fit(image[scribbles.object].astype(float), image[_others(scribbles)].astype(float), noise)
+    odds = fit(image[scribbles.object].astype(float), _other_values(volume, scribbles, image), noise)
     grid = coarse_grid(image.shape, spacing)
     mask, band = _coarse(image, grid, scribbles, odds, noise)
     _check(cancellation)
@@ -100,17 +103,22 @@ def coarse_grid(shape: tuple[int, ...], spacing: FloatArray) -> WorkingGrid:
     return WorkingGrid.around((np.array(shape) - 1) / 2, extent / 2, step, spacing, (x, y, z))
 
 
-def _others(scribbles: Scribbles) -> BoolArray:
-    """The voxels that show what is not the object: the other scribbles, or the region's rim when there are none."""
-    if scribbles.other.any():
-        return scribbles.other
+def _other_values(volume: Volume, scribbles: Scribbles, image: npt.NDArray[np.float32]) -> FloatArray:
+    """Intensities of what is not the object: under the other scribbles, or along the region's rim without any."""
+    values = image[scribbles.other].astype(float)
+    if len(scribbles.elsewhere):
+        places = scribbles.elsewhere[:: max(1, len(scribbles.elsewhere) // MOST_SAMPLES)]
+        beyond = np.asarray(volume.array[tuple(places.T)], dtype=np.float64)
+        values = np.concatenate([values, beyond[np.isfinite(beyond)]])
+    if len(values):
+        return values
     rim = np.ones_like(scribbles.object)
     inner = tuple(slice(RIM, -RIM) if n > 4 * RIM else slice(None) for n in rim.shape)
     rim[inner] = False
     rim &= ~scribbles.object
     if not rim.any():
         raise EmptySegmentationError("Nothing shows what is not the object: draw a background scribble.")
-    return rim
+    return image[rim].astype(float)
 
 
 def _coarse(

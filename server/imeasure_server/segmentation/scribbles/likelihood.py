@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 from scipy.special import logsumexp
 
 from imeasure_server.imaging.volume import FloatArray
-from imeasure_server.segmentation.intensity_model import SPREADS, IntensityModel
 
 LIMIT = 2.5  # log odds that one voxel's intensity can have
 MOST_SAMPLES = 6000  # of a scribble: more tell nothing new
@@ -19,6 +19,8 @@ LEAST_SAMPLES = 25  # for each Gaussian
 ROUNDS = 60
 TABLE = 8192  # intensities for which the odds are computed
 CONVERGED = 1e-5
+BLUR = 0.15  # of the difference between two materials
+MARGIN = 5.0  # widths beyond the outermost intensities
 FLOOR = 0.01  # share of a uniform density, so that one odd intensity decides nothing
 
 Float32Array = npt.NDArray[np.float32]
@@ -36,13 +38,16 @@ def histogram_odds(object_values: FloatArray, other_values: FloatArray, noise: f
         object_values, other_values: intensities under the scribbles, none empty.
         noise: smallest difference of intensity that means something, > 0.
     """
-    values = np.concatenate([object_values, other_values])
-    inside = np.arange(len(values)) < len(object_values)
-    model = IntensityModel.fit(values, inside.astype(np.float64), (~inside).astype(np.float64), noise, LIMIT)
-    reach = 2.0 * SPREADS * model.spread  # beyond it all intensities are alike
-    first, last = float(values.min()), float(values.max())
-    levels = np.linspace(min(first, model.level - reach), max(last, model.level + reach), TABLE)
-    return _looked_up(levels, model.log_odds(levels))
+    width = _least_deviation(object_values, other_values, noise)
+    levels = _levels(object_values, other_values, width)
+    step = float(levels[1] - levels[0])
+    densities = []
+    for values in (object_values, other_values):
+        places = np.rint((np.asarray(values) - levels[0]) / step).astype(np.int_)
+        counts = np.bincount(np.clip(places, 0, TABLE - 1), minlength=TABLE).astype(np.float64)
+        smooth = ndimage.gaussian_filter1d(counts, width / step, mode="constant")
+        densities.append(smooth / (len(values) * step))
+    return _compared(levels, densities[0], densities[1])
 
 
 def mixture_odds(object_values: FloatArray, other_values: FloatArray, noise: float) -> LogOdds:
@@ -52,14 +57,28 @@ def mixture_odds(object_values: FloatArray, other_values: FloatArray, noise: flo
         object_values, other_values: intensities under the scribbles, none empty.
         noise: smallest standard deviation, > 0.
     """
-    together = np.concatenate([object_values, other_values])
-    first, last = float(together.min()) - 5.0 * noise, float(together.max()) + 5.0 * noise
-    levels = np.linspace(first, last, TABLE)
+    width = _least_deviation(object_values, other_values, noise)
+    levels = _levels(object_values, other_values, width)
     wanted, unwanted = (
-        np.log(np.exp(Mixture.fit(values, noise).log_density(levels)) + FLOOR / (last - first))
-        for values in (object_values, other_values)
+        np.exp(Mixture.fit(values, width).log_density(levels)) for values in (object_values, other_values)
     )
-    return _looked_up(levels, np.clip(wanted - unwanted, -LIMIT, LIMIT))
+    return _compared(levels, wanted, unwanted)
+
+
+def _least_deviation(object_values: FloatArray, other_values: FloatArray, noise: float) -> float:
+    """A boundary's voxels are between two materials: with too narrow densities they would be neither."""
+    return max(noise, BLUR * abs(float(np.median(object_values)) - float(np.median(other_values))))
+
+
+def _levels(object_values: FloatArray, other_values: FloatArray, width: float) -> FloatArray:
+    """Equally spaced intensities, of everything that was scribbled on and some more."""
+    together = np.concatenate([object_values, other_values])
+    return np.linspace(float(together.min()) - MARGIN * width, float(together.max()) + MARGIN * width, TABLE)
+
+
+def _compared(levels: FloatArray, wanted: FloatArray, unwanted: FloatArray) -> LogOdds:
+    floor = FLOOR / float(levels[-1] - levels[0])
+    return _looked_up(levels, np.clip(np.log((wanted + floor) / (unwanted + floor)), -LIMIT, LIMIT))
 
 
 def _looked_up(levels: FloatArray, table: FloatArray) -> LogOdds:
