@@ -321,5 +321,12 @@ def test_a_form_without_files_may_be_url_encoded(
     assert response.json()["label_names"] == {"object": 1}
 
 
+def test_params_may_be_a_file(client: httpx.Client, scene: Scene, image: Path) -> None:
+    params = json.dumps({"foreground": [scene.click]}).encode()
+    files = {"params": ("params.json", params), "anything": ("ct.nii.gz", image.read_bytes())}
+    response = client.post("/v1/deepgrow?model=deepgrow_3d&output=json", files=files)
+    assert response.json()["label_names"] == {"object": 1}
+
+
 def test_too_few_extreme_points(client: httpx.Client, image: Path) -> None:
     assert "points" in sentence(post(client, "dextr3d", {"points": EXTREMES[:2]}, image, model="dextr3d"), 400)

@@ -82,4 +82,4 @@ def _read(upload: Upload, geometry: Geometry) -> LabelArray:
 
 
 def _any_other(form: UploadForm) -> Upload | None:
-    return next((files[0] for name, files in form.files.items() if name != LABEL), None)
+    return next((files[0] for name, files in form.files.items() if name not in (LABEL, "params")), None)

@@ -12,7 +12,7 @@ from fastapi import Request
 
 from imeasure_server.api.monailabel.prompts import read_prompts
 from imeasure_server.api.monailabel.values import Roi, items, label_values, number, points, region
-from imeasure_server.api.upload_form import UploadForm
+from imeasure_server.api.upload_form import MAX_TEXT_BYTES, UploadForm
 from imeasure_server.errors import BadRequest
 from imeasure_server.models.description import ModelDescription, ModelType
 from imeasure_server.models.inference import LabelArray, ModelInputs, Point
@@ -33,6 +33,9 @@ def read_params(request: Request, form: UploadForm) -> dict[str, Any]:
     if form.body and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         form.fields.update(parse_qsl(form.body.decode("utf-8", "replace"), max_num_fields=MAX_FIELDS))
     text = form.fields.get("params", "")
+    sent = form.file("params")
+    if sent is not None and sent.size <= MAX_TEXT_BYTES:  # ``curl -F params=@params.json``
+        text = sent.path.read_text("utf-8", "replace")
     if not text.strip() and not form.fields and not form.files:
         text = form.body.decode("utf-8", "replace")
     if not text.strip():
