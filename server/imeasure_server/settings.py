@@ -73,6 +73,7 @@ class ServerSettings(BaseSettings):
         studies: folder of the images that MONAI Label clients are offered; None for one in the workspace.
         max_upload_bytes: of a request whose files are kept on disk.
         image_cache_bytes: of decoded images on disk.
+        answer_cache_bytes: of models' answers in memory; 0 to run the model for every request.
         gpu_memory_bytes: that models may take on a GPU before the least recently used moves out; None for nearly all.
         ohif_layout: answer the page of OHIF-AI as its own server does (see docs/server.md), against the contract.
         page_origins: of web pages from elsewhere whose scripts may use this server: ``http://viewer.example:3000``, or
@@ -108,6 +109,7 @@ class ServerSettings(BaseSettings):
     studies: Path | None = None
     max_upload_bytes: int = Field(4 << 30, ge=1 << 16)
     image_cache_bytes: int = Field(8 << 30, ge=1 << 20)
+    answer_cache_bytes: int = Field(64 << 20, ge=0)
     gpu_memory_bytes: int | None = Field(None, ge=1 << 20)
     ohif_layout: bool = False
     page_origins: HostNames = ()

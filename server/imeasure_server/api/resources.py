@@ -20,6 +20,7 @@ from imeasure_server.store.usage import Usage
 if TYPE_CHECKING:
     from imeasure_server.datastore import Datastore
     from imeasure_server.imaging.image_cache import ImageCache
+    from imeasure_server.models.answer_cache import AnswerCache
     from imeasure_server.models.registry import ModelRegistry
     from imeasure_server.store.image_sessions import ImageSessions
 
@@ -64,12 +65,14 @@ class Images:
     models: ModelRegistry
     sessions: ImageSessions
     datastore: Datastore
+    answers: AnswerCache
 
     @classmethod
     def open(cls, settings: ServerSettings, database: Database, pool: InferencePool) -> Images:
         """Look at the folders of the workspace, and tidy up what a process left that died."""
         from imeasure_server.datastore import Datastore
         from imeasure_server.imaging.image_cache import ImageCache
+        from imeasure_server.models.answer_cache import AnswerCache
         from imeasure_server.models.registry import ModelRegistry
         from imeasure_server.store.image_sessions import ImageSessions
 
@@ -78,7 +81,9 @@ class Images:
         sessions = ImageSessions(database, settings.sessions_folder, settings.session_expiry_seconds)
         models.open()
         sessions.open()
-        return cls(cache, models, sessions, Datastore(settings.studies_folder, cache))
+        return cls(
+            cache, models, sessions, Datastore(settings.studies_folder, cache), AnswerCache(settings.answer_cache_bytes)
+        )
 
     def close(self) -> None:
         """Stop looking at the folders."""
@@ -133,3 +138,8 @@ def image_sessions_of(request: Request) -> ImageSessions:
 def datastore_of(request: Request) -> Datastore:
     """The images that MONAI Label clients are offered. Blocks."""
     return _images(request).datastore
+
+
+def answers_of(request: Request) -> AnswerCache:
+    """What models answered lately."""
+    return _images(request).answers

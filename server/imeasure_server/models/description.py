@@ -38,6 +38,7 @@ class ModelDescription:
         interactive: whether it takes MONAI Label's ``nninter`` prompts (points, boxes, scribbles, lassos).
         config: what ``/info/`` shows of its settings.
         internal_name: of AIAA's list; "" for none.
+        repeatable: whether it answers the same question alike, so that its answers may be remembered.
     """
 
     name: str
@@ -53,3 +54,4 @@ class ModelDescription:
     interactive: bool = False
     config: Mapping[str, Any] = field(default_factory=dict)
     internal_name: str = ""
+    repeatable: bool = True

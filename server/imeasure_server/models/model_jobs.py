@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from imeasure_server.imaging.stored_image import StoredVolume
 from imeasure_server.models.inference import LabelArray, ModelInputs
+from imeasure_server.models.packed_mask import PackedMask
 from imeasure_server.models.reference import ModelReference
 
 if TYPE_CHECKING:
@@ -16,12 +18,23 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class ModelOutcome:
-    """A model's answer; see `ModelOutput`. ``timings`` has ``load``, ``model``, ``queue``, ``transfer``."""
+    """A model's answer; see `ModelOutput`.
 
-    mask: LabelArray | None
+    Attributes:
+        packed: the mask, or None when the model makes none.
+        label_names, result: see `ModelOutput`.
+        timings: ``load``, ``model``, ``queue``, ``transfer``.
+    """
+
+    packed: PackedMask | None
     label_names: Mapping[str, int]
     result: Mapping[str, Any]
     timings: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def mask(self) -> LabelArray | None:
+        """(x, y, z), read-only; unpacked when it is asked for."""
+        return None if self.packed is None else self.packed.unpack()
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +63,8 @@ class RunModel:
             volume = self.image.open()
         with context.stage("model", timings):
             output = model.infer(volume, self.inputs, context.cancellation)
-        return ModelOutcome(output.mask, output.label_names, output.result, timings)
+            packed = None if output.mask is None else PackedMask.pack(output.mask)
+        return ModelOutcome(packed, output.label_names, output.result, timings)
 
 
 @dataclass(eq=False)

@@ -14,15 +14,14 @@ from imeasure_server.api.aiaa.image_source import image_of, label_of
 from imeasure_server.api.aiaa.openapi import INFERENCE_BODY, INFERENCE_RESPONSES
 from imeasure_server.api.aiaa.replies import Output, reply
 from imeasure_server.api.aiaa.request_params import model_inputs, read_params, text_option
-from imeasure_server.api.disconnect import run_until_disconnect
-from imeasure_server.api.monailabel.failures import model_errors
+from imeasure_server.api.model_answers import ask_model
 from imeasure_server.api.monailabel.values import Roi
-from imeasure_server.api.resources import models_of, pool_of
+from imeasure_server.api.resources import models_of
 from imeasure_server.api.upload_form import receive_form
 from imeasure_server.errors import BadRequest
 from imeasure_server.models.description import ModelDescription, ModelType
 from imeasure_server.models.inference import LabelArray
-from imeasure_server.models.model_jobs import ModelOutcome, RunModel
+from imeasure_server.models.model_jobs import ModelOutcome
 from imeasure_server.models.reference import ModelReference
 
 router = APIRouter(tags=["AIAA"])
@@ -81,12 +80,9 @@ async def _run(request: Request, address: str) -> Response:
             timings["decode"] = time.perf_counter() - started
             label = await label_of(form, image)
             inputs = model_inputs(params, model, image.volume.shape[2], label)
-            job = RunModel(reference, image.volume, inputs)
-            with model_errors():
-                outcome: ModelOutcome = await run_until_disconnect(request, pool_of(request).submit(job))
-            timings.update(outcome.timings)
+            outcome = await ask_model(request, model, reference, image, inputs)
             started = time.perf_counter()
-            mask = await asyncio.to_thread(_within, outcome.mask, inputs.roi)
+            mask = await asyncio.to_thread(_within, outcome, inputs.roi)
             told = await asyncio.to_thread(_told, outcome, mask)
             names = outcome.label_names
             response = await asyncio.to_thread(reply, output, told, mask, image, params, names)
@@ -111,8 +107,9 @@ def _model(request: Request, name: str, address: str) -> tuple[ModelDescription,
     return model, models.reference(name)
 
 
-def _within(mask: LabelArray | None, roi: Roi | None) -> LabelArray | None:
+def _within(outcome: ModelOutcome, roi: Roi | None) -> LabelArray | None:
     """The mask without what lies outside the region; not every model looks at it."""
+    mask = outcome.mask
     if mask is None or roi is None:
         return mask
     inside = tuple(slice(max(0, first), max(0, last + 1)) for first, last in roi)

@@ -12,9 +12,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from imeasure_server.api.disconnect import run_until_disconnect
+from imeasure_server.api.model_answers import ask_model
 from imeasure_server.api.monailabel.devices import device_for
-from imeasure_server.api.monailabel.failures import datastore_errors, model_errors
+from imeasure_server.api.monailabel.failures import datastore_errors
 from imeasure_server.api.monailabel.image_source import image_of
 from imeasure_server.api.monailabel.infer_reply import Answer, interactive_params, model_params, render
 from imeasure_server.api.monailabel.infer_request import InferRequest, Mode, read_infer_request
@@ -27,7 +27,6 @@ from imeasure_server.imaging.label_files import encode_label
 from imeasure_server.imaging.stored_image import StoredImage
 from imeasure_server.imaging.volume import Geometry
 from imeasure_server.models.description import ModelDescription
-from imeasure_server.models.model_jobs import ModelOutcome, RunModel
 from imeasure_server.models.reference import ModelReference
 
 router = APIRouter(tags=["MONAI Label"])
@@ -78,18 +77,14 @@ def _model(request: Request, name: str) -> tuple[ModelDescription, ModelReferenc
 async def _answer(
     request: Request, wanted: InferRequest, image: StoredImage, model: ModelDescription, reference: ModelReference
 ) -> Answer:
-    """Ask a worker; its job ends when the client goes away."""
-    timings: dict[str, float] = request.state.timings
+    """Ask the model."""
     ohif_layout = settings_of(request).ohif_layout
     prepared = await asyncio.to_thread(prepare, wanted, image, model, ohif_layout)
     started = time.perf_counter()
-    job = RunModel(reference, image.volume, prepared.inputs)
-    with model_errors():
-        outcome: ModelOutcome = await run_until_disconnect(request, pool_of(request).submit(job))
+    outcome = await ask_model(request, model, reference, image, prepared.inputs)
     elapsed = time.perf_counter() - started
-    timings.update(outcome.timings)
     if wanted.mode is None:
-        return Answer(outcome, image, model_params(outcome, elapsed))
+        return Answer(outcome, image, await asyncio.to_thread(model_params, outcome, elapsed))
     params = interactive_params(wanted, prepared.prompt_info, elapsed, image.flipped)
     return Answer(outcome, image, params)
 

@@ -3,7 +3,8 @@
 Source: NVIDIA Clara Train SDK 4.0 and 4.1, "Model Config": version, type, labels, description, pre_transforms,
 inference {input, output, AIAA {name, args}, TRITON, meta_data}, post_transforms, writer. What is different here:
 ``TRITON`` is read where there is no ``AIAA`` and runs on this server; a scanning window may also be given as
-``inferer``; ``loader``, ``data``, ``dimension``, ``licence`` and ``models`` (of a pipeline) are this server's own.
+``inferer``; ``loader``, ``data``, ``dimension``, ``licence``, ``repeatable`` (false: its answers are not
+remembered) and ``models`` (of a pipeline) are this server's own.
 """
 
 from __future__ import annotations

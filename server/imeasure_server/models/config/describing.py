@@ -23,6 +23,7 @@ def describe(name: str, config: AiaaConfig) -> ModelDescription:
         licence=config.licence,
         interactive=config.interactive,
         internal_name=config.internal_name,
+        repeatable=config.raw.get("repeatable") is not False,
     )
 
 
