@@ -32,7 +32,7 @@ EFFECTS = {
 }
 """What is asked of a model → the effect of SegmentEditorAIAA for it."""
 
-DETAIL_LINES = 3
+DETAIL_LINES = 4
 """Of a model's description, so that nothing below it moves when another is chosen."""
 
 RESULT_SHOWN = 200

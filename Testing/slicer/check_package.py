@@ -11,7 +11,7 @@ import slicer
 
 def check() -> None:
     modules = Path(os.environ["IMEASURE_PACKAGE_MODULES"])
-    for name in ("imeasure", "segmenteditorimeasure", "vhsanalyzer"):
+    for name in ("imeasure", "segmenteditorimeasure", "vhsanalyzer", "aiaaclient", "segmenteditoraiaa"):
         module = getattr(slicer.modules, name)
         assert Path(module.path).parent.samefile(modules), f"{name} was loaded from {module.path}"
     import IMeasureLib.sample_data
@@ -25,9 +25,11 @@ def check() -> None:
     assert (server / "imeasure_server" / "__init__.py").is_file()
     editor = slicer.qMRMLSegmentEditorWidget()
     editor.setMRMLScene(slicer.mrmlScene)
+    import SegmentEditorAIAA
     import SegmentEditorIMeasure
 
     SegmentEditorIMeasure.SegmentEditorIMeasureTest().runTest()
+    SegmentEditorAIAA.SegmentEditorAIAATest().runTest()
 
 
 try:
