@@ -75,7 +75,7 @@ class ServerSettings(BaseSettings):
         image_cache_bytes: of decoded images on disk.
         answer_cache_bytes: of models' answers in memory; 0 to run the model for every request.
         gpu_memory_bytes: that models may take on a GPU before the least recently used moves out; None for nearly all.
-        ohif_layout: answer the page of OHIF-AI as its own server does (see docs/server.md), against the contract.
+        ohif_layout: answer the page of OHIF-AI as its own server does (see docs/protocols.md), against the contract.
         page_origins: of web pages from elsewhere whose scripts may use this server: ``http://viewer.example:3000``, or
             ``*`` for any; none by default, since a page may read whatever this server answers.
     """

@@ -96,7 +96,7 @@ def transform(path: str, args: Mapping[str, Any], where: str) -> Entry:
     place = f"{where} {path}"
     if package not in TRANSFORM_PACKAGES or bare not in LEFT_OUT | RESTORING | OURS | MONAI:
         raise ConfigError(
-            place, "This transform is not on the list of those that a config may name (see docs/server.md)."
+            place, "This transform is not on the list of those that a config may name (see docs/models.md)."
         )
     if bare in LEFT_OUT and bare != "LoadImaged":
         return Entry(bare, {}, place)
@@ -121,7 +121,7 @@ def network(path: str, args: Mapping[str, Any], where: str) -> Entry:
     place = f"{where} {path}"
     if package not in ("", "monai.networks.nets", f"monai.networks.nets.{name.lower()}") or name not in NETWORKS:
         raise ConfigError(
-            place, "This network is not on the list of those that a config may name (see docs/server.md)."
+            place, "This network is not on the list of those that a config may name (see docs/models.md)."
         )
     for argument in args:
         if argument.startswith("_"):
