@@ -6,9 +6,9 @@ Beside the contract's landmarks it sees where T5 to T9 begin: between A and B th
 from __future__ import annotations
 
 import torch
-from monai.networks.nets.unet import UNet
 from torch import Tensor, nn
 
+from imeasure_server.models.residual_unet import ResidualUnet
 from imeasure_server.vhs.landmarks import LANDMARK_NAMES
 
 INPUT_HEIGHT, INPUT_WIDTH = 352, 448
@@ -33,15 +33,7 @@ def build_landmark_network() -> nn.Module:
         nn.GroupNorm(8, 40),
         nn.PReLU(),
     )
-    body = UNet(
-        spatial_dims=2,
-        in_channels=40,
-        out_channels=32,
-        channels=(48, 80, 144, 208),
-        strides=(2, 2, 2),
-        num_res_units=2,
-        norm=("GROUP", {"num_groups": 8}),
-    )
+    body = ResidualUnet(2, 40, 32, (48, 80, 144, 208), 8)
     return nn.Sequential(stem, body, nn.Conv2d(32, POINTS, 1))
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from monai.networks.nets.unet import UNet
 from torch import Tensor, nn
 
+from imeasure_server.models.residual_unet import ResidualUnet
 from imeasure_server.segmentation.network.encoding import CHANNELS
 
 FEATURES = (32, 64, 128, 256)
@@ -32,8 +30,7 @@ def build_network() -> nn.Module:
     Input (n, CHANNELS, x, y, z), sides multiples of ``SIDE_MULTIPLE``; output (n, 2, x, y, z): log odds of being the
     object, and a map whose mean says how good the answer is (``quality_logits``).
     """
-    options: dict[str, Any] = {"norm": ("GROUP", {"num_groups": GROUPS}), "num_res_units": 2}
-    body = UNet(3, CHANNELS, LAST_FEATURES, channels=FEATURES, strides=(2,) * (len(FEATURES) - 1), **options)
+    body = ResidualUnet(3, CHANNELS, LAST_FEATURES, FEATURES, GROUPS)
     return nn.Sequential(body, nn.PReLU(), nn.Conv3d(LAST_FEATURES, 2, 1))
 
 
