@@ -22,6 +22,7 @@ GLYPH_SCALE = 2.6
 CURVE_GLYPH_SCALE = 1.0
 CURVE_LINE_THICKNESS = 0.25
 PROJECTION_OPACITY = 0.35
+CURVE_PIECES = 400
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,8 @@ class MarkupDrawing:
         display.SetGlyphScale(CURVE_GLYPH_SCALE if drawing.isCurve else GLYPH_SCALE)
         if drawing.isCurve:
             node.SetCurveTypeToLinear()
+            # Slicer leaves out the pieces next to the control points in slice views: they have to be short.
+            node.SetNumberOfPointsPerInterpolatingSegment(max(10, CURVE_PIECES // len(drawing.points)))
             display.SetCurveLineSizeMode(display.UseLineThickness)
             display.SetLineThickness(CURVE_LINE_THICKNESS)
         if drawing.glyph:

@@ -307,7 +307,8 @@ class AIAAEffect(AbstractScriptedSegmentEditorEffect):
             question.apply(answer)
 
     def _onFailure(self, error: Exception) -> None:
-        self.failed(self.logic.sentenceFor(error))
+        sentence = str(self.logic.sentenceFor(error)).strip()
+        self.failed(sentence if sentence.endswith((".", "!", "?")) else f"{sentence}.")
 
     def failed(self, sentence: str) -> None:
         """The question was not answered."""

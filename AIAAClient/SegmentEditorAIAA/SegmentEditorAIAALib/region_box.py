@@ -12,8 +12,8 @@ import vtk
 from IMeasureLib.crop_region import MaskRegion
 from IMeasureLib.volume_access import geometryOf
 
-MARGIN = 0.25
-"""Of the scribbles' extent, on every side of them."""
+MARGIN = 0.1
+"""Of the scribbles' extent, on every side of them; along the others at least nearly as much as along the longest."""
 
 VoxelBox = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
@@ -38,8 +38,11 @@ class RegionBox:
         if filled:
             lower = np.min([region.origin for region in filled], axis=0).astype(float)
             upper = np.max([np.add(region.origin, region.size) for region in filled], axis=0).astype(float)
-            margin = np.maximum(MARGIN * (upper - lower), 2.0)
-            lower, upper = np.maximum(lower - margin, 0.0), np.minimum(upper + margin, shape)
+            extent = (upper - lower) * geometry.spacing
+            # Scribbles on one slice say nothing of the object's height: as much as its width.
+            half = (0.5 + MARGIN) * np.maximum(extent, extent.max() * 0.8) / geometry.spacing
+            middle = (lower + upper) / 2.0
+            lower, upper = np.maximum(middle - half, 0.0), np.minimum(middle + half, shape)
         else:
             lower, upper = shape / 4.0, 3.0 * shape / 4.0
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "AIAA region")

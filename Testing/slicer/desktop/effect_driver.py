@@ -29,7 +29,7 @@ class EffectDriver:
         self.editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
         self.editor.setSegmentationNode(self.segmentation)
         self.editor.setSourceVolumeNode(volumeNode)
-        self.editor.setCurrentSegmentID(self.segmentIds[0])
+        self.editor.setCurrentSegmentID(self.segmentIds[0] if self.segmentIds else "")
         self.turnOn()
 
     def _newSegmentation(self, names: tuple[str, ...]) -> Any:

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import qt
 import requests
+import slicer
+import vtk
 from aiaa_effect import AUTO, BOUNDARY, CLICKS, SCRIBBLES, extremePoints
 from effect_driver import dice
 
@@ -181,3 +183,34 @@ def test_a_server_without_a_model_says_so(desktop, slow, forwarder, lesion):
     if not driver.ui.modelBox.enabled:
         assert "no model for automatic segmentation" in driver.status
         assert "no model" in driver.ui.runButton.toolTip
+
+
+def test_a_scene_closed_meanwhile_is_no_trouble(desktop, slow, forwarder, lesion):
+    driver = slow(CLICKS, lesion.node, model="deepgrow_3d")
+    forwarder.hold()
+    asked = forwarder.requests
+    desktop.click(lesion.inside)
+    waitForRequest(desktop, forwarder, asked)
+
+    slicer.mrmlScene.Clear(0)
+    desktop.pump(0.1)
+    forwarder.release()
+    desktop.pump(0.5)
+    assert not driver.effect.queue.isBusy
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode") == 0
+
+
+def test_a_colour_volume_is_refused_with_a_sentence(desktop, openAIEffect, lesion):
+
+    image = vtk.vtkImageData()
+    image.SetDimensions(8, 8, 8)
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
+    image.GetPointData().GetScalars().Fill(1)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "Photo")
+    node.SetAndObserveImageData(image)
+    desktop.showVolume(node, (4, 4, 4), fieldOfView=20.0)
+    driver = openAIEffect(CLICKS, node)
+    desktop.click((4, 4, 4))
+    driver.wait()
+    assert "colour" in driver.status
+    assert not driver.mask().any()
