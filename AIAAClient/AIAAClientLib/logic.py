@@ -18,6 +18,7 @@ from .asking import MaskAnswer, ask, sourceOf
 from .client_settings import ClientSettings
 from .detection import Connection
 from .model_info import KINDS, PROMPTS, ModelInfo
+from .monailabel_client import NEEDS_PROMPTS
 from .region import Region
 from .segments import SegmentsResult, addSegments, newSegmentation, replaceSegment
 from .server_link import ConsentError, ServerLink, applicationSettings
@@ -71,6 +72,7 @@ class AIAAClientLogic(ServerLink):
         """
 
         def failed(error: Exception) -> None:
+            self._learn(task, error)
             if isinstance(error, ServerError) and error.status is None and not self.isConnecting:
                 self.requestConnection()  # it may be gone: whoever shows the server's state should know
             onFailure(error)
@@ -80,7 +82,17 @@ class AIAAClientLogic(ServerLink):
 
     def run(self, task: Task, progress: Progress | None = None) -> MaskAnswer:
         """Ask, and wait for the answer. Raises what ``request`` raises, and ServerError when there is no answer."""
-        return self._work(task, self.connection or self.connect())(threading.Event(), progress or _quiet)
+        work = self._work(task, self.connection or self.connect())
+        try:
+            return work(threading.Event(), progress or _quiet)
+        except ServerError as error:
+            self._learn(task, error)
+            raise
+
+    def _learn(self, task: Task, error: Exception) -> None:
+        """What an error says of the model."""
+        if isinstance(error, ServerError) and error.code == NEEDS_PROMPTS:
+            self.learnPrompts(_modelName(task.model))
 
     def _answering(self) -> Connection:
         """The server that answered. ServerError where none did: the GUI thread does not wait for it."""
@@ -109,7 +121,7 @@ class AIAAClientLogic(ServerLink):
 
     @staticmethod
     def _model(wanted: Model, connection: Connection) -> ModelInfo:
-        name = wanted if isinstance(wanted, str) else wanted.name
+        name = _modelName(wanted)
         for model in connection.models:
             if model.name == name:
                 return model
@@ -226,6 +238,10 @@ class AIAAClientLogic(ServerLink):
 
     def _asked(self, task: Task, segmentationNode: Any, segmentId: str | None = None) -> SegmentsResult:
         return self.apply(task, self.run(task), segmentationNode, segmentId)
+
+
+def _modelName(model: Model) -> str:
+    return model if isinstance(model, str) else model.name
 
 
 def _nameOf(volumeNode: Any) -> Any:

@@ -7,9 +7,16 @@ import threading
 from typing import Any
 from urllib.parse import quote
 
+import requests
+
+from IMeasureLib.http_client import ServerError
+
 from .model_info import ALL_PROMPTS, DEXTR3D, MONAI_LABEL, PROMPTS, ModelInfo, fromMONAILabel
 from .segmentation_server import LIST_SECONDS, Call, Points, Question, SegmentationServer, labelFile, rounded
 from .sessions import Source
+
+NEEDS_PROMPTS = "NEEDS_PROMPTS"
+"""Code of the error of a model that turns out to take prompts."""
 
 
 class MONAILabelClient(SegmentationServer):
@@ -26,6 +33,17 @@ class MONAILabelClient(SegmentationServer):
         if not isinstance(models, dict):
             raise self._odd()
         return [fromMONAILabel(str(name), entry) for name, entry in models.items() if isinstance(entry, dict)]
+
+    def _explained(self, response: requests.Response) -> ServerError:
+        """OHIF-AI's servers say of a model that takes prompts only when it is asked without: by the key it misses."""
+        error = super()._explained(response)
+        if "'nninter'" not in error.message:
+            return error
+        return ServerError(
+            "This model is led by points, boxes and lassos: use it in the Segment Editor, with AI Smart clicks.",
+            error.status,
+            NEEDS_PROMPTS,
+        )
 
     def callFor(self, model: ModelInfo, question: Question, source: Source) -> Call:
         """Positions are in ``params``; the image is the session's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from typing import Any, Callable
 
 from IMeasureLib.geometry import GeometryError
@@ -14,7 +15,7 @@ from IMeasureLib.volume_access import VolumeError
 from .client_settings import ClientSettings
 from .detection import Connection, baseAddress, refreshed
 from .detection import connect as connectTo
-from .model_info import ModelInfo
+from .model_info import ALL_PROMPTS, PROMPTS, ModelInfo
 from .sessions import SessionBook
 from .task import TaskError
 
@@ -38,6 +39,7 @@ class ServerLink:
         self._connection: Connection | None = None
         self._trouble = ""
         self._looking = 0
+        self._prompted: set[tuple[str, str]] = set()
         self._told: Any = (None, "", False)
         self._listeners: list[Callable[[], None]] = []
 
@@ -121,10 +123,27 @@ class ServerLink:
 
     def adopt(self, connection: Connection | None, trouble: str = "") -> None:
         """Use a server that answered, or none (``trouble`` says why), and tell the listeners. GUI thread."""
-        self._connection, self._trouble = connection, trouble
+        self._connection, self._trouble = self._withLearned(connection), trouble
         if connection is not None:
             self.settings.remember(connection.address)
         self._tell()
+
+    def learnPrompts(self, name: str) -> None:
+        """A model of the server turned out to take prompts: list it so from now on. GUI thread."""
+        if self._connection is not None:
+            self._prompted.add((self._connection.address, name))
+            self.adopt(self._connection, self._trouble)
+
+    def _withLearned(self, connection: Connection | None) -> Connection | None:
+        if connection is None or not self._prompted:
+            return connection
+        models = [
+            replace(model, kinds=frozenset((PROMPTS,)), prompts=ALL_PROMPTS)
+            if (connection.address, model.name) in self._prompted
+            else model
+            for model in connection.models
+        ]
+        return replace(connection, models=tuple(models))
 
     def _tell(self) -> None:
         """Call the listeners, when there is something new."""

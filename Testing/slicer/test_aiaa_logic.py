@@ -280,6 +280,19 @@ def test_a_server_that_dies_is_noticed(logic, server, bright, odd_server):
     assert logic.isConnecting  # it is looked whether the server is there
 
 
+def test_a_model_that_turns_out_to_take_prompts(logic, server, bright):
+    """Servers of OHIF-AI's interface list it as automatic, and say so only when it is asked without."""
+    logic.connect()
+    server.failing = (400, {"detail": "KeyError: 'nninter'"})
+    with pytest.raises(ServerError, match="AI Smart clicks"):
+        logic.segment(bright, "spleen")
+    server.failing = None
+    assert "spleen" in {model.name for model in logic.knownModels("prompts")}
+    assert "spleen" in {model.name for model in logic.models("prompts")}
+    logic.run(Task.prompts(bright, "spleen", world(bright, [[20, 12, 5]])))
+    assert server.asked[-1][2]["nninter"] == "sam3"
+
+
 def test_a_cancelled_question_delivers_nothing(logic, server, bright):
     import threading
 

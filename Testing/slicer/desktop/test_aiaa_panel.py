@@ -102,6 +102,33 @@ def test_the_parts_of_a_body_become_segments(panel, desktop, sampleVolume):
     desktop.screenshot("aiaa-body-parts")
 
 
+def test_the_real_server_dies_in_the_middle_and_comes_back(panel, desktop, sampleVolume, forwarder, serverUrl):
+    panel.type(forwarder.url)
+    panel.choose("ct_body_parts")
+    forwarder.hold()
+    panel.ui.runButton.click()
+    desktop.waitUntil(lambda: panel.status.startswith("The server is working"), "the volume to be sent", 30)
+    forwarder.die()
+    panel.wait()
+    assert forwarder.url in panel.status
+    assert panel.segmentation is None
+    desktop.waitUntil(lambda: not panel.widget.server.isUp, "the light", 30)
+    assert "ct_body_parts" in panel.widget.models.names()
+    panel.type(serverUrl)
+    panel.run()
+    assert "bones" in panel.segmentNames()
+
+
+def test_a_session_that_the_real_server_gave_up(panel, desktop, sampleVolume, serverUrl):
+    panel.connect()
+    panel.choose("ct_body_parts")
+    panel.run()
+    panel.logic.connection.client.closeSession(next(iter(panel.logic._sessions._sessions.values()))[0])
+    panel.run()
+    assert panel.segmentNames().count("bones (2)") == 1, panel.status
+    assert "no longer has the volume" in panel.log
+
+
 def test_a_key_for_this_server_alone(panel, desktop, serverUrl, server, bright):
     """The key that was typed for one server is not sent to another."""
     server.key = "secret"
