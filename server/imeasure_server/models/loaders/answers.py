@@ -92,6 +92,8 @@ def class_scores(output: Tensor, labels: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _one_channel(channel: Tensor) -> npt.NDArray[np.integer[Any]]:
+    if channel.dtype == torch.uint8:
+        return channel.cpu().numpy()
     small = channel.to(torch.uint8)
     if bool((channel == small).all()):  # labels up to 255, the usual answer, are found in one look
         return small.cpu().numpy()

@@ -19,9 +19,6 @@ from imeasure_server.models.loaders.sample import Sample, plain
 
 Step = Callable[[Sample], None]
 
-AT_THE_END = frozenset({"ExtremePointsd", "BoundingBoxd"})
-"""They look at the mask on the grid of the image that was sent."""
-
 
 def _slices_first(args: Mapping[str, Any]) -> Step:
     """``AsChannelFirstd``: (x, y, z) becomes (z, x, y), which is what deepgrow models are trained on."""

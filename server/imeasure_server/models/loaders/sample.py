@@ -1,4 +1,7 @@
-"""One image on its way through the transforms of a model, and where its voxels lie all the while."""
+"""One image on its way through the transforms of a model, and where its voxels lie all the while.
+
+MONAI takes a second and 100 MiB to import: models whose transforms are none of its do without.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
 from imeasure_server.imaging.volume import FloatArray, Volume
@@ -23,7 +25,7 @@ class Sample:
     """The dictionary that dictionary transforms work on, and what they do not keep track of.
 
     Attributes:
-        data: by key; the image is a MetaTensor at ``key``.
+        data: by key; the image is a tensor at ``key``, a MetaTensor once MONAI has to do with it (`wrap`).
         key: of the image.
         shape: of the image that was sent.
         original: 4x4, voxel of the image that was sent to mm of the frame that ``affine`` leads to as well.
@@ -32,6 +34,7 @@ class Sample:
         depth_first: whether slices come first, as deepgrow models have it.
         slice: index of the slice that a 2D model looks at, or None.
         inputs: what was sent with the image.
+        meta: more that MONAI is told of the image.
     """
 
     data: dict[str, Any]
@@ -43,7 +46,7 @@ class Sample:
     inputs: ModelInputs
     depth_first: bool = False
     slice: int | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=lambda: {"original_channel_dim": 0})
 
     @classmethod
     def of(cls, volume: Volume, inputs: ModelInputs, key: str, in_world: bool) -> Sample:
@@ -75,14 +78,14 @@ class Sample:
         about = {"affine": affine, "original_affine": affine, "spatial_shape": np.asarray(shape)}
         meta = {"original_channel_dim": NO_CHANNEL, "spatial_shape": np.asarray(shape), "space": "RAS"}
         data: dict[str, Any] = {
-            key: MetaTensor(image, affine=torch.as_tensor(affine), meta=meta),
+            key: image,
             f"{key}_meta_dict": about,
             "foreground": _indices(inputs.foreground),
             "background": _indices(inputs.background),
             "points": _indices(inputs.extreme_points),
             "params": dict(inputs.parameters),
         }
-        return cls(data, key, shape, np.array(affine), np.array(affine), len(shape), inputs)
+        return cls(data, key, shape, np.array(affine), np.array(affine), len(shape), inputs, meta=meta)
 
     @property
     def image(self) -> Tensor:
@@ -91,18 +94,25 @@ class Sample:
 
     @image.setter
     def image(self, image: Tensor) -> None:
-        self.data[self.key] = MetaTensor(
-            plain(image), affine=torch.as_tensor(self.affine), meta={"original_channel_dim": 0}
-        )
+        self.data[self.key] = plain(image)
+        self.meta = {"original_channel_dim": 0}
 
     @property
     def has_channel(self) -> bool:
         return self.image.ndim > self.spatial
 
+    def wrap(self) -> None:
+        """Before a transform of MONAI: the image tells it where its voxels lie."""
+        from monai.data.meta_tensor import MetaTensor
+
+        image = self.data[self.key]
+        if not isinstance(image, MetaTensor):
+            self.data[self.key] = MetaTensor(image, affine=torch.tensor(self.affine), meta=dict(self.meta))
+
     def follow(self) -> None:
         """After a transform of MONAI: where the voxels lie now. Arrays that lost it get it back."""
         image = self.data[self.key]
-        if isinstance(image, MetaTensor):
+        if _is_wrapped(image):
             affine = np.asarray(image.affine, dtype=np.float64)
             if affine.shape == (4, 4):
                 self.affine = affine
@@ -128,7 +138,12 @@ class Sample:
 
 def plain(image: Tensor) -> Tensor:
     """A tensor without what MONAI adds to it."""
-    return image.as_tensor() if isinstance(image, MetaTensor) else image
+    tensor: Tensor = image.as_tensor() if _is_wrapped(image) else image  # type: ignore[attr-defined]
+    return tensor
+
+
+def _is_wrapped(image: object) -> bool:
+    return isinstance(image, Tensor) and hasattr(image, "as_tensor")
 
 
 def _indices(points: tuple[Point, ...]) -> list[list[int]]:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from monai.inferers.utils import sliding_window_inference
 from torch import Tensor
 
 from imeasure_server.models.config.windows import Window
@@ -22,6 +21,8 @@ def scan(network: Callable[[Tensor], Tensor], batch: Tensor, window: Window) -> 
     """
     if window.slice_axis is not None:
         return _slices(network, batch, window, window.slice_axis)
+    from monai.inferers.utils import sliding_window_inference  # takes a second
+
     axes = batch.ndim - 2
     size = window.roi_size if len(window.roi_size) != 1 else window.roi_size * axes
     roi = [*batch.shape[2 : 2 + max(0, axes - len(size))], *size[-axes:]]

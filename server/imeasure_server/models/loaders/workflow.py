@@ -24,7 +24,7 @@ from imeasure_server.models.loaders.regions import extreme_region
 from imeasure_server.models.loaders.sample import Sample, plain
 from imeasure_server.models.loaders.scanning import scan
 from imeasure_server.models.loaders.shape_results import shape_results
-from imeasure_server.models.loaders.steps import Step, make_steps, run_steps
+from imeasure_server.models.loaders.steps import Step, make_steps, need_monai, run_steps
 from imeasure_server.segmentation.engine import Cancellation, SegmentationCancelled
 
 SMOOTH_BYTES = 1 << 30
@@ -44,8 +44,8 @@ class WorkflowModel:
         self._device = device
         self._pre = make_steps(config.pre_transforms)
         restoring = next((n for n, entry in enumerate(config.post_transforms) if entry.name in RESTORING), None)
-        self._post_on_image = () if restoring is None else make_steps(config.post_transforms[restoring:])
-        self._post = make_steps(config.post_transforms[:restoring])
+        self._post_on_image = () if restoring is None else make_steps(config.post_transforms[restoring:], config.output)
+        self._post = make_steps(config.post_transforms[:restoring], config.output if restoring is None else None)
         self._key = _image_key(config.pre_transforms, config.inputs[0])
         names = {entry.name for entry in config.pre_transforms}
         self._in_world = "Orientationd" in names or "AsChannelFirstd" not in names
@@ -145,6 +145,8 @@ class WorkflowModel:
     ) -> Tensor:
         """Run post-transforms on an output; where its voxels lie is then in ``sample.affine``."""
         key = self._config.output
+        if need_monai(steps):
+            sample.wrap()
         after = Sample(
             sample.data, key, sample.shape, sample.original, sample.affine if affine is None else affine,
             output.ndim - 1, sample.inputs, sample.depth_first, sample.slice,
