@@ -11,7 +11,7 @@ from imeasure_server.segmentation.body_parts.morphology import closed, component
 from imeasure_server.segmentation.working_grid import Float32Array
 
 SPONGY, SPONGY_WITH_CONTRAST = 95.0, 150.0  # HU, the least of spongy bone; with contrast medium organs are as bright
-CONTRAST_SHARE = 0.08  # of what is brighter than soft tissue, against soft tissue, in an image with contrast medium
+ENHANCED, LEAST_ENHANCED = 125.0, 4_000.0  # HU and mm³ of even parts in an image with contrast medium
 CORTEX = 280.0  # HU, on the mean of a sample
 LEAST_VOLUME = 200.0  # mm³ of cortex in one part
 RIND = 6.0  # mm from cortex, where single samples count
@@ -22,6 +22,7 @@ MARROW = 8.0  # mm, half the width of what cortex encloses
 GAPS = 4.0  # mm, half the width of gaps in a bone's shell
 NEARBY = 7.0  # mm, the width over which texture is measured
 EVEN = 0.13  # standard deviation over level of blood and organs with contrast medium
+BRIGHTEST_POOL = 650.0  # HU
 LEAST_POOL = 400.0  # mm³
 RIM = 10.0  # mm around it, at most
 SURE, SURE_MORE, SURE_VOLUME = 450.0, 1.4, 100.0  # HU, times the pool's level, mm³: bone beside a pool
@@ -29,10 +30,11 @@ RIM_MORE = 1.15  # times its level
 
 
 def spongy_level(frame: Frame, body: BoolArray) -> float:
-    """HU that marks bone: lower where there is no contrast medium."""
-    values = frame.hu[body]
-    soft, bright = ((values > 0) & (values <= 110)).sum(), ((values > 110) & (values < 160)).sum()
-    return SPONGY if bright < CONTRAST_SHARE * soft else SPONGY_WITH_CONTRAST
+    """HU that marks bone: higher where contrast medium makes organs and vessels bright and even."""
+    even = body & (frame.hu > ENHANCED) & (frame.hu < BRIGHTEST_POOL) & (_texture(frame) < EVEN * frame.hu)
+    thick = components(even, LEAST_POOL / float(frame.spacing.prod()))
+    enhanced = float(thick.sum() * frame.spacing.prod()) > LEAST_ENHANCED
+    return SPONGY_WITH_CONTRAST if enhanced else SPONGY
 
 
 def find_bones(frame: Frame, body: BoolArray, least: float) -> BoolArray:
@@ -63,7 +65,7 @@ def find_bones(frame: Frame, body: BoolArray, least: float) -> BoolArray:
 
 def _pools(frame: Frame, bright: BoolArray) -> BoolArray:
     """Bright parts as even as blood and organs with contrast medium are, and no bone is."""
-    even = bright & (_texture(frame) < EVEN * frame.hu)
+    even = bright & (_texture(frame) < EVEN * frame.hu) & (frame.hu < BRIGHTEST_POOL)
     even = components(even, LEAST_POOL / float(frame.spacing.prod()))
     if not even.any():
         return even

@@ -15,7 +15,9 @@ from imeasure_server.segmentation.body_parts.morphology import (
     grown,
     opened,
 )
+from imeasure_server.segmentation.working_grid import Float32Array
 
+TISSUE = (-200.0, 200.0)  # HU, of everything between air and bone
 DENSITY = (-10.0, 110.0)  # HU
 CANAL = 5.0  # mm, half the width of gaps in the bone around the spinal canal
 SKIN = 3.0  # mm, half its thickness at most
@@ -41,7 +43,7 @@ def find_muscles(frame: Frame, body: BoolArray, bones: BoolArray, air: BoolArray
         air: lungs and airways.
     """
     spacing = frame.spacing
-    smooth = ndimage.gaussian_filter(frame.hu, 1.0)
+    smooth = _smooth_tissue(frame)
     canal = filled_slices(closed(bones, CANAL, spacing))
     soft = body & ~canal & ~air & (smooth > DENSITY[0]) & (smooth < DENSITY[1])
     spine = _spine(frame, body, bones)
@@ -55,7 +57,15 @@ def find_muscles(frame: Frame, body: BoolArray, bones: BoolArray, air: BoolArray
     wall = lean & (depth <= WALL)
     limbs = lean & ~grown(depth > ROOMY, ROOMY + WALL, spacing)
     found = soft & (wall | limbs | beside | behind | (lean & _outside_bones(bones, lean)))
-    return components(opened(found, float(spacing.max()), spacing), LEAST_VOLUME / float(spacing.prod()))
+    return components(opened(found, 1.01 * float(spacing.min()), spacing), LEAST_VOLUME / float(spacing.prod()))
+
+
+def _smooth_tissue(frame: Frame) -> Float32Array:
+    """Mean HU of the fat and soft tissue around each sample: bone and air beside it do not count."""
+    tissue = (frame.hu > TISSUE[0]) & (frame.hu < TISSUE[1])
+    weight = ndimage.gaussian_filter(tissue.astype(np.float32), 1.0)
+    total = ndimage.gaussian_filter(np.where(tissue, frame.hu, np.float32(0.0)), 1.0)
+    return np.asarray(np.where(weight > 0.05, total / np.maximum(weight, np.float32(0.05)), frame.hu))
 
 
 def _below_skin(frame: Frame, body: BoolArray) -> BoolArray:
