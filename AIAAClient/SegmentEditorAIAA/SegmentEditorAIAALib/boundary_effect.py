@@ -12,6 +12,7 @@ from IMeasureLib.geometry import VolumeGeometry
 from IMeasureLib.tools import Tool
 from IMeasureLib.volume_access import localToWorld
 
+from .effect_base import RUN_KEY
 from .prompt_drawing import PromptDrawing
 from .prompt_tools import ExtremePointTool
 from .prompts import Prompt, Prompts
@@ -141,4 +142,4 @@ class BoundaryEffect(SegmentEffect):
 
     def failed(self, sentence: str) -> None:
         self.showRunButton()
-        super().failed(_("{sentence} The points are kept; A asks again.").format(sentence=sentence))
+        super().failed(_("Not answered ({key} asks again): {sentence}").format(key=RUN_KEY, sentence=sentence))

@@ -15,7 +15,7 @@ from IMeasureLib.segment_edit import EMPTY, without
 from IMeasureLib.tools import Tool
 from IMeasureLib.volume_access import localToWorld
 
-from .effect_base import RUN_KEY
+from .effect_base import CLEAR_KEY, RUN_KEY
 from .merging import isUntouched, onSlices, replacedOnSlices
 from .prompt_drawing import PromptDrawing
 from .prompt_tools import BoxTool, LassoTool, LineTool, PointTool
@@ -341,8 +341,8 @@ class ClicksEffect(SegmentEffect):
         """Prompts without an answer stay in the views, so that nothing has to be clicked again."""
         self.draw()
         self.showRunButton()
-        again = _("{key} asks again, R forgets the prompt.") if self._pending else ""
-        super().failed(f"{sentence} {again.format(key=RUN_KEY)}".strip())
+        kept = _("Not answered ({key} asks again, {clear} forgets the prompt):") if self._pending else ""
+        super().failed(f"{kept.format(key=RUN_KEY, clear=CLEAR_KEY)} {sentence}".strip())
 
     def clear(self) -> None:
         if self._pending:

@@ -11,6 +11,7 @@ import vtk
 from SegmentEditorEffects import AbstractScriptedSegmentEditorEffect
 from slicer.i18n import tr as _
 
+from AIAAClientLib.server_link import ConsentError
 from IMeasureLib.edit_queue import EditQueue
 from IMeasureLib.escape_key import EscapeKey
 from IMeasureLib.shortcuts import Shortcuts
@@ -51,6 +52,7 @@ class AIAAEffect(AbstractScriptedSegmentEditorEffect):
         self._isActive = False
         self._observed: list = []
         self.hasFailed = False
+        self._waitsForConsent = False
         self.status: StatusLine | None = None
 
     def clone(self) -> Any:
@@ -192,7 +194,7 @@ class AIAAEffect(AbstractScriptedSegmentEditorEffect):
 
     def activate(self) -> None:
         self._isActive = True
-        self.hasFailed = False
+        self.hasFailed = self._waitsForConsent = False
         self.shortcuts.install()
         self._takeModel()
         self.server.start()
@@ -243,6 +245,9 @@ class AIAAEffect(AbstractScriptedSegmentEditorEffect):
 
     def _onServer(self) -> None:
         self.models.fill()
+        if self._isActive and self._waitsForConsent and self.server.hasConsent:
+            self._waitsForConsent = False
+            self.run()
         if self._isActive:
             self.showRunButton()
             self.refresh()
@@ -308,6 +313,8 @@ class AIAAEffect(AbstractScriptedSegmentEditorEffect):
 
     def _onFailure(self, error: Exception) -> None:
         sentence = str(self.logic.sentenceFor(error)).strip()
+        if isinstance(error, ConsentError):
+            self._waitsForConsent, sentence = True, self.server.whyNot or sentence
         self.failed(sentence if sentence.endswith((".", "!", "?")) else f"{sentence}.")
 
     def failed(self, sentence: str) -> None:

@@ -256,4 +256,4 @@ class ScribblesEffect(SegmentEffect):
 
     def failed(self, sentence: str) -> None:
         self.showRunButton()
-        super().failed(_("{sentence} The scribbles are kept; A asks again.").format(sentence=sentence))
+        super().failed(_("Not answered ({key} asks again): {sentence}").format(key=RUN_KEY, sentence=sentence))

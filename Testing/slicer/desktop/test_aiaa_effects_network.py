@@ -145,10 +145,10 @@ def test_nothing_is_sent_to_another_machine_before_that_is_allowed(desktop, slow
     desktop.screenshot("aiaa-effect-consent")
     assert forwarder.requests == before
     assert "A asks again" in driver.status
+    assert "Allow first" in driver.status
     assert len(driver.markerPositions()) == 1
     driver.ui.consentButton.click()
     assert not driver.ui.consentButton.visible
-    desktop.pressShortcut("A")
     driver.wait()
     assert dice(driver.mask(), lesion.truth) > 0.75
 
