@@ -21,7 +21,7 @@ NEVER_INSIDE = (b"\r\n\r\n", b"\r\n--")
 GZIP_SIGNATURE = b"\x1f\x8b"
 
 _GZIP = 31
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 _ATTEMPTS = 32
 
 

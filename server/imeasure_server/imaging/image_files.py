@@ -21,6 +21,7 @@ from imeasure_server.imaging.nifti_header import is_nifti, is_nifti2, stated_siz
 from imeasure_server.imaging.nrrd import NRRD_SIGNATURE, read_nrrd
 from imeasure_server.imaging.picture_header import JPEG_SIGNATURE, PNG_SIGNATURE
 from imeasure_server.imaging.pictures import PictureError, read_picture
+from imeasure_server.imaging.plain_nifti import copy_plain_nifti
 from imeasure_server.imaging.volume import Geometry, Volume
 from imeasure_server.imaging.zip_archive import ZIP_SIGNATURES, open_archive
 
@@ -56,6 +57,9 @@ def decode_image(path: Path, name: str, folder: Path, series_uid: str = "") -> D
             return decode_dicom(members, folder, "The ZIP archive", series_uid)
     if head.startswith((PNG_SIGNATURE, JPEG_SIGNATURE)):
         return _decoded(read_picture_slice(path), "picture", folder)
+    geometry = copy_plain_nifti(path, folder)
+    if geometry is not None:
+        return DecodedImage(geometry, "nifti")
     return _decoded(*read_volume_file(path, name, scratch=folder), folder)
 
 

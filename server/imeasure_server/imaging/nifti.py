@@ -11,13 +11,15 @@ import shutil
 import tempfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
 
 from imeasure_server.imaging.volume import FloatArray, Geometry, Volume
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 SUFFIXES = (".nii", ".nii.gz")
 
@@ -72,6 +74,8 @@ def _unpacked(path: Path, folder: Path) -> Path:
 
 
 def _read(path: Path) -> Volume:
+    import SimpleITK as sitk  # 30 MiB that most files do not need: see `plain_nifti`
+
     reader = sitk.ImageFileReader()
     reader.SetImageIO("NiftiImageIO")
     reader.SetFileName(str(path))
@@ -105,6 +109,8 @@ def write_nifti(path: str | Path, array: npt.NDArray[Any], geometry: Geometry) -
         ValueError: the array's shape is not the geometry's.
         OSError: the file cannot be written.
     """
+    import SimpleITK as sitk
+
     path = _checked(path)
     if array.shape != geometry.shape:
         raise ValueError(f"The array's shape {array.shape} is not the geometry's {geometry.shape}.")
@@ -133,6 +139,8 @@ def _checked(path: str | Path) -> Path:
 
 def _check_kind(reader: sitk.ImageFileReader) -> None:
     """Raise NiftiError unless the file holds one 3D scalar image."""
+    import SimpleITK as sitk
+
     if reader.GetNumberOfComponents() != 1 or "complex" in sitk.GetPixelIDValueAsString(reader.GetPixelID()):
         raise NiftiError("The file holds a colour, vector or complex image; an image with one value a voxel is needed.")
     if reader.GetDimension() > 3:
