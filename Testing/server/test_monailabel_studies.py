@@ -55,7 +55,8 @@ class Studies:
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studies]:
-    folder = tmp_path_factory.mktemp("studies")
+    folder = tmp_path_factory.mktemp("around") / "studies"
+    folder.mkdir()
     add(folder, "liver.nii.gz", TURNED)
     write_series(folder / "patient", PLAIN.volume, BACKWARDS)
     arguments = ("--api-key", KEY, "--require-api-key", "--studies", str(folder), "--ohif-layout")
