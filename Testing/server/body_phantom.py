@@ -72,7 +72,7 @@ def trunk(noise: float = 15.0, contrast: bool = False) -> Trunk:
     grain = ndimage.gaussian_filter(rng.normal(size=SHAPE), 0.8)
     grain *= 130.0 / grain.std()
     hu[ribs] = 500.0 + grain[ribs]
-    hu[spine | arch] = 600.0 + grain[spine | arch]
+    hu[spine | arch] = 430.0 + grain[spine | arch]
     hu[core] = 190.0 + 0.45 * grain[core]
     hu[canal] = 30.0
     hu[ellipse(11, 11, 0, 10) & (z > 20)] = 40.0

@@ -14,6 +14,7 @@ from imeasure_server.segmentation.body_parts.morphology import (
     filled_slices,
     grown,
     opened,
+    shrunk,
 )
 from imeasure_server.segmentation.working_grid import Float32Array
 
@@ -31,6 +32,7 @@ MIDLINE = 40.0  # mm, the farthest that a spine is from the body's middle
 NEIGHBOURS = 30.0  # mm
 SPINE_CORE = 7.0  # mm, half the width of a vertebra's body, at least
 TONE = 22.0  # HU about the density of the muscles behind the spine
+SHAFT = 600.0  # HU, of the denser part of a shaft of a long bone with its marrow
 LEAST_VOLUME = 500.0  # mm³
 
 
@@ -53,10 +55,12 @@ def find_muscles(frame: Frame, body: BoolArray, bones: BoolArray, air: BoolArray
         tone = float(np.median(smooth[behind]))
         soft &= (smooth > tone - 2.5 * TONE) & (smooth < tone + TONE)
     lean = _below_skin(frame, body)
-    depth = ndimage.distance_transform_edt(np.pad(lean, ((1, 1), (1, 1), (0, 0))), sampling=spacing)[1:-1, 1:-1]
-    wall = lean & (depth <= WALL)
-    limbs = lean & ~grown(depth > ROOMY, ROOMY + WALL, spacing)
-    found = soft & (wall | limbs | beside | behind | (lean & _outside_bones(bones, lean)))
+    outer = lean & ~shrunk(lean, WALL, spacing)
+    narrow = lean & ~grown(shrunk(lean, ROOMY, spacing), ROOMY + WALL, spacing)
+    around = lean & _outside_bones(bones, lean)
+    limb_slices = _long_bones(frame, bones) & ~spine.any(axis=(0, 1)) & ~around.any(axis=(0, 1))
+    limbs = lean & (narrow | limb_slices)
+    found = soft & (outer | limbs | beside | behind | around)
     return components(opened(found, 1.01 * float(spacing.min()), spacing), LEAST_VOLUME / float(spacing.prod()))
 
 
@@ -75,6 +79,16 @@ def _below_skin(frame: Frame, body: BoolArray) -> BoolArray:
     return filled_slices(closed(lean, GAPS, frame.spacing) & body)
 
 
+def _long_bones(frame: Frame, bones: BoolArray) -> BoolArray:
+    """(z,) the slices with a bone as thick as a vertebra and as dense as a shaft."""
+    thick = opened(filled_slices(bones), SPINE_CORE, frame.spacing)
+    return np.array([_is_dense(frame.hu[:, :, k][thick[:, :, k]]) for k in range(thick.shape[2])])
+
+
+def _is_dense(hu: Float32Array) -> bool:
+    return bool(hu.size) and float(np.percentile(hu, 75)) > SHAFT
+
+
 def _outside_bones(bones: BoolArray, lean: BoolArray) -> BoolArray:
     """What lies beside and behind the convex hull of the bones, where they surround the trunk as ribs and hips do."""
     result = np.zeros_like(lean)
@@ -91,10 +105,10 @@ def _outside_bones(bones: BoolArray, lean: BoolArray) -> BoolArray:
 
 def _spine(frame: Frame, body: BoolArray, bones: BoolArray) -> BoolArray:
     """The bodies of the vertebrae: thick bone in the middle of the back; a slice without one takes its neighbour's."""
-    thick = components(opened(bones, SPINE_CORE, frame.spacing), 3_000.0 / float(frame.spacing.prod()))
+    thick = components(opened(filled_slices(bones), SPINE_CORE, frame.spacing), 3_000.0 / float(frame.spacing.prod()))
     result = np.zeros_like(thick)
     for k in range(thick.shape[2]):
-        result[:, :, k] = _vertebra(thick[:, :, k], body[:, :, k], float(frame.spacing[0]))
+        result[:, :, k] = _vertebra(frame.hu[:, :, k], thick[:, :, k], body[:, :, k], float(frame.spacing[0]))
     found = np.flatnonzero(result.any(axis=(0, 1)))
     for k in range(thick.shape[2]):
         nearest = int(found[np.abs(found - k).argmin()]) if len(found) else k
@@ -103,7 +117,7 @@ def _spine(frame: Frame, body: BoolArray, bones: BoolArray) -> BoolArray:
     return result
 
 
-def _vertebra(thick: BoolArray, body: BoolArray, spacing: float) -> BoolArray:
+def _vertebra(hu: Float32Array, thick: BoolArray, body: BoolArray, spacing: float) -> BoolArray:
     """The part of a slice's thick bone that is nearest to the middle of the body's back; empty when none is near."""
     inside = np.argwhere(body)
     labels, count = ndimage.label(thick)
@@ -111,7 +125,8 @@ def _vertebra(thick: BoolArray, body: BoolArray, spacing: float) -> BoolArray:
         return np.zeros_like(thick)
     middle = (inside.min(axis=0) + inside.max(axis=0)) / 2
     centres = np.array([np.argwhere(labels == i + 1).mean(axis=0) for i in range(count)])
-    away = np.where(centres[:, 1] > middle[1], np.abs(centres[:, 0] - middle[0]) * spacing, np.inf)
+    likely = (centres[:, 1] > middle[1]) & ~np.array([_is_dense(hu[labels == i + 1]) for i in range(count)])
+    away = np.where(likely, np.abs(centres[:, 0] - middle[0]) * spacing, np.inf)
     best = int(away.argmin())
     return np.asarray(labels == best + 1) if away[best] < MIDLINE else np.zeros_like(thick)
 
