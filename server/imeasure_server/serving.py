@@ -12,6 +12,8 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from imeasure_server.models.memory import return_large_blocks
+
 
 def serve(app: FastAPI, listener: socket.socket, when_ready: Callable[[], None]) -> bool:
     """Answer requests until Ctrl-C or SIGTERM, then finish those that have come.
@@ -19,6 +21,7 @@ def serve(app: FastAPI, listener: socket.socket, when_ready: Callable[[], None])
     Returns:
         False when a second Ctrl-C ended it before they were finished.
     """
+    return_large_blocks()
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="on", ws="none")
     server = _Server(config, when_ready)
     server.run(sockets=[listener])

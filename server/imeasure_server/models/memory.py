@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+
 import psutil  # type: ignore[import-untyped,unused-ignore]
+
+_LARGE = 1 << 20
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8
+_ARENAS = 2
 
 
 def resident_bytes(pid: int | None = None) -> int:
@@ -21,3 +28,32 @@ def total_bytes() -> int:
 def available_bytes() -> int:
     """Memory of this machine that is free for new processes."""
     return int(psutil.virtual_memory().available)
+
+
+def return_freed_memory() -> None:
+    """Give what this process has freed back to the system, where its C library keeps it (glibc): to be called when much
+    was freed that will not soon be needed again.
+    """
+    libc = _glibc()
+    if libc is not None:
+        libc.malloc_trim(0)
+
+
+def return_large_blocks() -> None:
+    """From now on, blocks of a megabyte and more go back to the system as soon as they are freed. For processes with
+    many threads, each of which would keep its own; they cost a little time when they are needed again.
+    """
+    libc = _glibc()
+    if libc is not None:
+        libc.mallopt(_MMAP_THRESHOLD, _LARGE)
+        libc.mallopt(_ARENA_MAX, _ARENAS)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        library = ctypes.CDLL("libc.so.6")
+        return library if hasattr(library, "malloc_trim") and hasattr(library, "mallopt") else None
+    except OSError:
+        return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from imeasure_server.models.device import device_memory_in_use, release_device_memory
-from imeasure_server.models.memory import resident_bytes, total_bytes
+from imeasure_server.models.memory import resident_bytes, return_freed_memory, total_bytes
 
 Model = TypeVar("Model")
 
@@ -74,6 +74,7 @@ class ModelMemory:
         if entry is None:
             before = self._memory_in_use()
             model = load()
+            return_freed_memory()  # loading takes much more than what is loaded
             entry = _Entry(model, self._size(model, self._memory_in_use() - before))
             self._entries[key] = entry
         self._entries.move_to_end(key)
@@ -107,6 +108,7 @@ class ModelMemory:
     def _release(self) -> None:
         gc.collect()  # modules refer to themselves in circles
         release_device_memory(self._device)
+        return_freed_memory()
 
     def _memory_in_use(self) -> int:
         return resident_bytes() if self._device == "cpu" else device_memory_in_use(self._device)
