@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 EMBEDDED = "embedded"
 RELOAD_SECONDS = 1.0
+SETTLING = 20
+"""How often a folder is read again that changes while it is read."""
 CHECK_SECONDS = 600.0
 """The longest that a model may take to load, waiting for a worker included."""
 
@@ -198,7 +200,9 @@ class ModelRegistry:
             if problem is not None and problem[0] == digest:
                 return problem
             self._check_name(name)
-            found = read_folder(path)
+            found = self._read_settled(path, digest)
+            if found is None:  # it is being replaced right now: the version that is known serves until it is done
+                return known
         except FileNotFoundError:
             return None
         except (OSError, ConfigError, ModelRefused, ModelProtected) as error:
@@ -208,6 +212,27 @@ class ModelRegistry:
             return digest, reason
         logger.info("A model was read.", extra={FIELDS: {"model": name}})
         return found
+
+    @staticmethod
+    def _read_settled(path: Path, digest: str) -> ModelFolder | None:
+        """Read a folder that has that digest; None when it changes meanwhile time and again.
+
+        Raises:
+            FileNotFoundError: it is gone.
+            OSError, ConfigError: it cannot be used.
+        """
+        for _ in range(SETTLING):
+            try:
+                found = read_folder(path)
+            except (OSError, ConfigError):
+                changed = _digest_now(path)
+                if changed and changed == digest:
+                    raise
+                digest = changed
+                continue
+            if found.digest == _digest_now(path):
+                return found
+        return None
 
     def _watch(self) -> None:
         while not self._closing.wait(RELOAD_SECONDS):
@@ -285,3 +310,11 @@ class ModelRegistry:
             raise ModelRefused("The worker process ended while it loaded this model, so it is not taken.") from error
         except OutOfMemory as error:
             raise ModelRefused(f"{error}: this model does not fit into the memory of this server's device.") from error
+
+
+def _digest_now(path: Path) -> str:
+    """The digest of a folder; "" while it is between two versions, or gone."""
+    try:
+        return folder_digest(path)
+    except OSError:
+        return ""
