@@ -197,9 +197,8 @@ class AIAAEffect(AbstractScriptedSegmentEditorEffect):
         self.hasFailed = self._waitsForConsent = False
         self.shortcuts.install()
         self._takeModel()
-        self.server.start()
         self.retarget()
-        self.showRunButton()
+        self.server.start()
 
     def _takeModel(self) -> None:
         """Use the model that was chosen in the module's panel, once, when it can do this."""

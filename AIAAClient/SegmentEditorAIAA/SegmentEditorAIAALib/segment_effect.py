@@ -41,6 +41,7 @@ class SegmentEffect(AIAAEffect):
         self._isRefreshing = False
         self._askedState: tuple = ()
         self._told = ""
+        self._volumeTrouble = ""
 
     def setupTools(self, widget: Any) -> None:
         self.states = StateTag(self.tag)
@@ -99,15 +100,17 @@ class SegmentEffect(AIAAEffect):
         self._shownTarget = wanted
         self._unobserve()
         self._observeTarget()
+        self._volumeTrouble = self._told = ""
         try:
             self.mouse.start(self.makeTool(geometryOf(self.volumeNode)), self.volumeNode)
         except EXPECTED_ERRORS as error:
             self.mouse.stop()
             self.erase()
-            self.status.show(str(error))
-            return
-        self._told = ""
+            self._volumeTrouble = str(error)
         self.refresh()
+
+    def whyNot(self) -> str:
+        return self._volumeTrouble or super().whyNot()
 
     def targetChanged(self) -> None:
         """Another segment, segmentation or volume is selected."""
@@ -157,10 +160,10 @@ class SegmentEffect(AIAAEffect):
         return (labelmap, labelmap.GetMTime() if labelmap is not None else 0, text)
 
     def refresh(self) -> None:
-        if self.volumeNode is not None and self.mouse.tool is not None:
+        if not self._volumeTrouble and self.volumeNode is not None:
             self.draw()
         self.showRunButton()
-        hint = self.hint()
+        hint = self._volumeTrouble or self.hint()
         # Said once: what was said since ("Cancelled", a failure) stays until something else is the case.
         if hint != self._told and not self.queue.isBusy and not self.isFailureShown:
             self._told = hint

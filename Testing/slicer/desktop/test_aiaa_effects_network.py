@@ -214,3 +214,15 @@ def test_a_colour_volume_is_refused_with_a_sentence(desktop, openAIEffect, lesio
     driver.wait()
     assert "colour" in driver.status
     assert not driver.mask().any()
+
+
+@pytest.mark.parametrize("name", [BOUNDARY, CLICKS, SCRIBBLES])
+def test_a_sheared_volume_is_refused_with_a_sentence(desktop, openAIEffect, lesion, name):
+    matrix = vtk.vtkMatrix4x4()
+    lesion.node.GetIJKToRASMatrix(matrix)
+    matrix.SetElement(1, 2, 1.5)
+    lesion.node.SetIJKToRASMatrix(matrix)
+    driver = openAIEffect(name, lesion.node)
+    assert "not perpendicular" in driver.status
+    assert not driver.ui.runButton.enabled
+    assert "not perpendicular" in driver.ui.runButton.toolTip
