@@ -68,6 +68,10 @@ def ask(
     mask = prepared.whole(reply.mask)
     names = _labelNames(reply.result) or model.labels
     labels = labelsIn(mask, names, model.name) if mask is not None else {}
+    meant = prepared.task.labelName
+    if mask is not None and model.knowsSeveral and meant:  # it marks all that it knows
+        labels = {name: value for name, value in labels.items() if name == meant}
+        mask[mask != labels.get(meant, 0)] = 0
     regions = regionsOf(mask, labels) if mask is not None else {}
     return MaskAnswer(mask, labels, regions, reply.result, time.monotonic() - began, model, reply.sent)
 

@@ -134,6 +134,9 @@ class AIAAClientLogic(ServerLink):
             missing = task.promptKinds - model.prompts
             if missing:
                 raise TaskError(f"The model {model.name} takes no {' and no '.join(sorted(missing))}.")
+            if model.knowsSeveral and task.labelName not in model.labels:
+                names = ", ".join(model.labels)
+                raise TaskError(f"{model.name} knows several structures. Give the segment the name of one: {names}.")
         elif task.kind in KINDS[:-1] and task.kind not in model.kinds:
             raise TaskError(f"The model {model.name} is of the type {model.type}: it cannot be asked for this.")
 

@@ -56,6 +56,11 @@ class ModelInfo:
     protocol: str = AIAA
 
     @property
+    def knowsSeveral(self) -> bool:
+        """Whether clicks are for one of several structures (``Task.prompts(labelName=)``), as DeepEdit has them."""
+        return self.type == "deepedit" and len(self.labels) > 1
+
+    @property
     def title(self) -> str:
         """The heading that it is listed under."""
         return "Clicks, boxes, lassos" if self.prompts == ALL_PROMPTS else TYPE_TITLES.get(self.type, "Others")

@@ -49,12 +49,13 @@ class MONAILabelClient(SegmentationServer):
         """Positions are in ``params``; the image is the session's."""
         wide = max(model.labels.values(), default=0) > 255
         parameters: dict[str, Any] = {"result_extension": ".nii.gz", "result_dtype": "uint16" if wide else "uint8"}
+        parameters["restore_label_idx"] = True  # else its own apps answer with the labels' order and not their values
         if question.kind == DEXTR3D:
             parameters["points"] = rounded(question.boundary)
         if question.kind == PROMPTS and model.prompts == ALL_PROMPTS:
             parameters.update(_interactive(question))
         elif question.kind == PROMPTS:
-            parameters.update(foreground=rounded(question.positive), background=rounded(question.negative))
+            parameters.update(_clicks(model, question))
         if question.labelInfo:
             parameters["label_info"] = [{"name": name, "id": value} for name, value in question.labelInfo.items()]
         if question.roi is not None:
@@ -63,6 +64,18 @@ class MONAILabelClient(SegmentationServer):
         files = (labelFile(question.label, source),) if question.label is not None else ()
         path = f"/infer/{quote(model.name, safe='')}"
         return Call(path, {"output": "all"}, {"params": json.dumps(parameters)}, files)
+
+
+def _clicks(model: ModelInfo, question: Question) -> dict[str, Any]:
+    """Clicks of DeepGrow; and of DeepEdit, which has those of each structure under its name."""
+    foreground, background = rounded(question.positive), rounded(question.negative)
+    clicks: dict[str, Any] = {"foreground": foreground, "background": background}
+    meant = question.labelName or next(iter(model.labels), "")
+    if meant:
+        clicks["label"] = meant
+    if model.type == "deepedit":
+        clicks.update({name: foreground if name == meant else [] for name in model.labels})
+    return clicks
 
 
 def _interactive(question: Question) -> dict[str, Any]:

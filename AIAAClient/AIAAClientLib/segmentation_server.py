@@ -54,6 +54,7 @@ class Question:
         labelInfo: what the values of ``label`` mean: name → value.
         parameters: whatever else the model takes.
         roi: ((i0, i1), (j0, j1), (k0, k1)) first and last voxels, outside of which is background.
+        labelName: the structure that is meant, of a model that knows several.
     """
 
     kind: str
@@ -70,6 +71,7 @@ class Question:
     labelInfo: Mapping[str, int] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     roi: tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None = None
+    labelName: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,6 +59,7 @@ class Task:
         labelInfo: what the values of ``label`` mean.
         parameters: whatever else the model takes, as JSON.
         roi: ((i0, i1), (j0, j1), (k0, k1)) first and last voxels, outside of which is background.
+        labelName: the structure that is meant, of a model that knows several.
         onlyRegion: send only the region around the prompts; what is farther away stays background.
     """
 
@@ -79,6 +80,7 @@ class Task:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     roi: Box | None = None
     onlyRegion: bool = False
+    labelName: str = ""
 
     @staticmethod
     def segmentation(volumeNode: Any, model: Model, parameters: Mapping[str, Any] | None = None) -> Task:
@@ -124,8 +126,13 @@ class Task:
         negativeScribbles: Iterable[Line] = (),
         label: npt.NDArray[Any] | None = None,
         onlyRegion: bool = False,
+        labelName: str = "",
     ) -> Task:
-        """What clicks, boxes, lassos and strokes show; ``label``: a (k, j, i) mask to begin from.
+        """What clicks, boxes, lassos and strokes show.
+
+        Args:
+            label: (k, j, i) mask to begin from.
+            labelName: which of its structures a model that knows several (DeepEdit) is led to.
 
         Raises:
             TaskError: nothing says where the object is.
@@ -144,6 +151,7 @@ class Task:
             negativeScribbles=_lines(negativeScribbles),
             label=label,
             onlyRegion=onlyRegion,
+            labelName=labelName,
         )
         shown = task.positive or task.positiveBoxes or task.positiveLassos or task.positiveScribbles
         if not shown and (label is None or not label.any()):
@@ -290,6 +298,7 @@ def _question(task: Task, geometry: VolumeGeometry) -> Question:
         labelInfo=task.labelInfo,
         parameters=task.parameters,
         roi=task.roi,
+        labelName=task.labelName,
     )
 
 
@@ -326,6 +335,7 @@ def _shifted(question: Question, region: Region) -> Question:
         labelInfo=question.labelInfo,
         parameters=question.parameters,
         roi=_shiftedBox(question.roi, region),
+        labelName=question.labelName,
     )
 
 

@@ -28,6 +28,7 @@ MONAI_INFO = {
     "models": {
         "spleen": {"type": "segmentation", "labels": {"spleen": 1}, "dimension": 3, "description": "Spleen."},
         "edit": {"type": "deepedit", "labels": {"background": 0, "spleen": 2}, "dimension": 3, "description": ""},
+        "edit_organs": {"type": "deepedit", "labels": {"spleen": 1, "liver": 6, "background": 0}, "dimension": 3},
         "sam": {"type": "segmentation", "labels": ["object"], "interactive": True, "description": "All prompts."},
         "Histogram+GraphCut": {"type": "scribbles", "labels": {}, "dimension": 3, "description": "Scribbles."},
     },

@@ -186,7 +186,8 @@ def test_how_monailabel_is_asked(monailabel):
     edit, sam, scribbles = monailabel.asked
     assert edit[0] == "/infer/edit"
     assert edit[1] == {"output": "all", "session_id": "session-1"}
-    assert edit[2]["foreground"] == [[1, 1, 2], [3, 2, 2]]
+    assert edit[2]["foreground"] == edit[2]["spleen"] == [[1, 1, 2], [3, 2, 2]]
+    assert (edit[2]["background"], edit[2]["label"]) == ([], "spleen")
     assert sam[2]["nninter"] == "sam3"
     assert sam[2]["pos_boxes"] == [[[1, 1, 2], [3, 2, 2]]]
     assert sam[2]["neg_points"] == [[1, 1, 2]]
@@ -270,7 +271,7 @@ def test_the_protocol_is_recognised(server):
     connection = connect(server.address)
     assert set(connection.protocols) == server.protocols
     assert connection.address == server.address
-    assert len(connection.models) == (8 if len(server.protocols) == 2 else 4)
+    assert len(connection.models) == {"AIAA": 4, "MONAI Label": 5}.get(connection.protocolText, 9)
 
 
 @pytest.mark.parametrize("path", ["/", "/info/", "/v1/models", "/docs", "/infer/spleen", "/session/"])

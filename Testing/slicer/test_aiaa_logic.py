@@ -249,6 +249,19 @@ def test_each_label_in_its_box():
     assert regions["a"].origin[2] == 1
 
 
+def test_clicks_on_one_of_several_structures(logic, server, bright):
+    """DeepEdit has clicks for each structure, and marks all of them: only the one that was meant is taken."""
+    point = world(bright, [[20, 12, 5]])
+    with pytest.raises(TaskError, match="name of one: spleen, liver"):
+        logic.run(Task.prompts(bright, "edit_organs", point))
+    answer = logic.run(Task.prompts(bright, "edit_organs", point, labelName="spleen"))
+    params = server.asked[-1][2]
+    assert (params["spleen"], params["liver"], params["label"]) == ([[20, 12, 5]], [], "spleen")
+    assert (list(answer.regions), bool(answer.mask.any())) == (["spleen"], True)
+    other = logic.run(Task.prompts(bright, "edit_organs", point, labelName="liver"))
+    assert (dict(other.labels), bool(other.mask.any())) == ({}, False)
+
+
 def test_a_mask_that_holds_nothing_makes_no_segment(logic, server, bright):
     voxelsOf(bright)[...] = 7  # nothing is above the mean
     result = logic.segment(bright, "organs")
@@ -318,7 +331,7 @@ def test_listeners_hear_of_servers(logic, server):
     assert heard == [True]
     heard.clear()
     assert [model.name for model in logic.knownModels("dextr3d")] == ["dextr"]
-    assert {model.name for model in logic.models("segmentation")} == {"organs", "spleen", "edit"}
+    assert {model.name for model in logic.models("segmentation")} == {"organs", "spleen", "edit", "edit_organs"}
     server.protocols.clear()
     job = logic.requestConnection(pytest.fail, lambda error: heard.append(str(error)))
     assert logic.isConnecting
