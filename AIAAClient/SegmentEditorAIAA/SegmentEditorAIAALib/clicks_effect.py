@@ -268,9 +268,15 @@ class ClicksEffect(SegmentEffect):
             **self._promptArguments(asked),
             label=None if label.isEmpty else label.full(geometry.shape),
             onlyRegion=bool(self.tools.onlyRegionCheckBox.checked),
+            labelName=self._segmentName(),
         )
         self.remember()
         return Question(task, lambda answer: self._apply(answer, prompts, newer, slices, not label.isEmpty))
+
+    def _segmentName(self) -> str:
+        """Which of its structures a model that knows several (DeepEdit) is led to."""
+        segment = self.segmentationNode.GetSegmentation().GetSegment(self.segmentId)
+        return str(segment.GetName()) if segment is not None else ""
 
     def _label(self, model: Any, isAnew: bool) -> MaskRegion:
         """The mask that is refined; empty for a model that takes clicks alone, and for one that shall begin anew."""
