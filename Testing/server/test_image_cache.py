@@ -430,3 +430,30 @@ def test_names_of_folders_are_never_paths(cache: ImageCache, upload: Upload, tmp
         image = cache.decode(path, "a.zip", digest)
         assert image.volume.path.parent.parent == tmp_path / "images"
         assert image.digest == digest
+
+
+def test_an_image_that_may_not_be_on_the_disk_counts_until_the_machine_starts_again(
+    cache: ImageCache, upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = threading.Event()
+    synced = threading.Event()
+
+    def to_disk(path: Path) -> None:
+        waiting.wait(20)
+        synced.set()
+
+    monkeypatch.setattr("imeasure_server.imaging.image_cache._BOOT", "this boot")
+    monkeypatch.setattr("imeasure_server.imaging.image_cache._to_disk", to_disk)
+    path, digest = upload(nib.Nifti1Image(np.ones((4, 5, 6), np.int16), np.eye(4)).to_bytes())
+    cache.decode(path, "image.nii", digest)
+    assert cache.find(digest) is not None
+    monkeypatch.setattr("imeasure_server.imaging.image_cache._BOOT", "the next boot")
+    assert cache.find(digest) is None
+    monkeypatch.setattr("imeasure_server.imaging.image_cache._BOOT", "this boot")
+    waiting.set()
+    assert synced.wait(20)
+    monkeypatch.setattr("imeasure_server.imaging.image_cache._BOOT", "the next boot")
+    deadline = time.monotonic() + 20
+    while cache.find(digest) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert cache.find(digest) is not None

@@ -39,6 +39,8 @@ else:
 __all__ = ["ImageCache", "ImageError"]
 
 _DESCRIPTION = "image.json"
+_UNSETTLED = "unsettled"
+"""A file that is there until the voxels are on the disk, with what differs after each start of the machine."""
 _LAYOUT = 1
 """Raised when decoding changes: images of another layout are decoded again."""
 
@@ -132,8 +134,14 @@ class ImageCache:
             decoded = make(partial)
             size = sum(file.stat().st_size for file in partial.rglob("*") if file.is_file())
             (partial / _DESCRIPTION).write_text(json.dumps(_description(decoded, size)), encoding="utf-8")
-            _to_disk(partial / VOXELS)
+            if _BOOT:
+                (partial / _UNSETTLED).write_text(_BOOT, encoding="ascii")
+            else:
+                _to_disk(partial / VOXELS)
             self._put(partial, key)
+            if _BOOT:
+                settling = threading.Thread(target=_settle, args=(self._folder / key,), daemon=True)
+                settling.start()
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         self._evict(newest=key)
@@ -237,8 +245,29 @@ class ImageCache:
         self._evict(newest="")
 
 
+def _boot() -> str:
+    """What differs after each start of the machine; "" where nobody says."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+_BOOT = _boot()
+
+
+def _settle(folder: Path) -> None:
+    """A machine that loses its power must not find an image of zeros afterwards: until its voxels are on the disk, an
+    image counts only until the machine starts again. Waiting for the disk would take as long as decoding.
+    """
+    try:
+        _to_disk(folder / VOXELS)
+        (folder / _UNSETTLED).unlink(missing_ok=True)
+    except OSError:  # it was deleted meanwhile, or the disk is full: it goes on counting as it did
+        pass
+
+
 def _to_disk(path: Path) -> None:
-    """A machine that loses its power must not find an image of zeros afterwards."""
     with path.open("r+b") as file:
         os.fsync(file.fileno())
 
@@ -266,6 +295,11 @@ def _description(decoded: DecodedImage, size: int) -> dict[str, Any]:
 def _stored(folder: Path, description: dict[str, Any], digest: str) -> StoredImage:
     if description["layout"] != _LAYOUT:
         raise ValueError("another layout")
+    try:
+        if (folder / _UNSETTLED).read_text(encoding="ascii") != _BOOT:
+            raise ValueError("its voxels may not have reached the disk")
+    except FileNotFoundError:
+        pass
     x, y, z = (int(length) for length in description["shape"])
     return StoredImage(
         volume=StoredVolume(folder / VOXELS, np.array(description["affine"], np.float64), (x, y, z)),

@@ -5,6 +5,7 @@ MONAI takes a second and 100 MiB to import: models whose transforms are none of 
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +65,7 @@ class Sample:
         array = np.array(
             volume.array, dtype=np.float32, order="K"
         )  # in the order in which it lies: reordering takes long
+        _let_go(volume.array)
         return cls._made(torch.from_numpy(array), affine, key, inputs)
 
     @classmethod
@@ -140,6 +142,13 @@ def plain(image: Tensor) -> Tensor:
     """A tensor without what MONAI adds to it."""
     tensor: Tensor = image.as_tensor() if _is_wrapped(image) else image  # type: ignore[attr-defined]
     return tensor
+
+
+def _let_go(array: npt.NDArray[Any]) -> None:
+    """An array that is mapped from a file takes no memory until it is looked at again."""
+    mapping = getattr(array, "_mmap", None)
+    if isinstance(mapping, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") and not array.flags.writeable:
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def _is_wrapped(image: object) -> bool:
