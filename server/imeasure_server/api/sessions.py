@@ -24,8 +24,6 @@ from imeasure_server.api.session_schema import CREATE_BODY, CREATED, FOUND
 from imeasure_server.api.upload_form import Upload, UploadForm, receive_form, uploads_folder
 from imeasure_server.errors import ApiError, BadRequest
 from imeasure_server.imaging.image_error import ImageError
-from imeasure_server.retrieval.http_source import HttpSource, fetch_http
-from imeasure_server.retrieval.pacs import PacsSource, fetch_dicom
 from imeasure_server.retrieval.sources import (
     Allowance,
     AllowedSources,
@@ -163,6 +161,9 @@ def _sources(form: UploadForm) -> dict[str, Any]:
 
 
 def _fetching(request: Request, sources: dict[str, Any], folder: Path) -> tuple[Callable[[], FetchedFile], Allowance]:
+    from imeasure_server.retrieval.http_source import HttpSource, fetch_http  # what they use is not small, and most
+    from imeasure_server.retrieval.pacs import PacsSource, fetch_dicom  # servers fetch nothing
+
     settings = settings_of(request)
     allowed = AllowedSources(settings.session_sources)
     allowance = Allowance(settings.max_upload_bytes, cancelled=threading.Event())

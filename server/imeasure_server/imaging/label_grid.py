@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from imeasure_server.imaging.image_error import ImageError
 from imeasure_server.imaging.label_files import LabelArray, as_labels
@@ -70,6 +69,8 @@ def _reordered(labels: LabelArray, index_of: FloatArray, geometry: Geometry) -> 
 
 
 def _resampled(labels: LabelArray, index_of: FloatArray, geometry: Geometry) -> LabelArray:
+    from scipy import ndimage  # 20 MiB: masks nearly always lie on the grid already
+
     result: LabelArray = ndimage.affine_transform(
         labels, index_of[:3, :3], index_of[:3, 3], geometry.shape, labels.dtype, order=0, mode="grid-constant", cval=0
     )

@@ -7,10 +7,10 @@ import struct
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from imeasure_server.imaging.image_error import ImageError
 from imeasure_server.imaging.nifti import ORTHOGONAL, SHEARED
+from imeasure_server.imaging.quaternions import quaternion_of
 from imeasure_server.imaging.volume import Geometry
 
 _DATA_TYPES = {"uint8": 2, "int16": 4, "int32": 8, "float32": 16, "uint16": 512}
@@ -67,8 +67,7 @@ def nifti_header(
     if np.abs(directions.T @ directions - np.eye(3)).max() > ORTHOGONAL:
         raise ImageError(SHEARED)
     handedness = 1.0 if np.linalg.det(directions) > 0 else -1.0
-    x, y, z, w = Rotation.from_matrix(directions * [1.0, 1.0, handedness]).as_quat()
-    quaternion = np.array([x, y, z]) * (1.0 if w >= 0 else -1.0)
+    quaternion = quaternion_of(directions * [1.0, 1.0, handedness])[:3]
     header = b"".join(
         [
             struct.pack("<i35xB", 348, 0),

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from imeasure_server.imaging.decoded_image import VOXELS, check_voxels
 from imeasure_server.imaging.gzip_stream import GZIP_SIGNATURE, unpack
+from imeasure_server.imaging.quaternions import rotation_of
 from imeasure_server.imaging.volume import LPS_TO_RAS, FloatArray, Geometry
 
 _HEADER_BYTES = 352
@@ -151,7 +151,7 @@ def _quaternion_form(head: bytes, pixdim: tuple[float, ...]) -> FloatArray:
         return form * np.nan
     scalar = math.sqrt(max(0.0, 1.0 - float(vector @ vector)))
     handedness = -1.0 if pixdim[0] < 0 else 1.0
-    rotation = Rotation.from_quat([*vector, scalar]).as_matrix()
+    rotation = rotation_of(np.array([*vector, scalar]))
     form[:3, :3] = rotation * np.array([*pixdim[1:3], handedness * pixdim[3]])
     form[:3, 3] = origin
     return form

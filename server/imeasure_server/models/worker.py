@@ -124,7 +124,7 @@ class WorkerContext:
     @property
     def engine(self) -> SegmentationEngine:
         """The segmentation engine of this server."""
-        import imeasure_server.measurement  # noqa: F401 - loaded now, so that the first job need not
+        import imeasure_server.measurement.measuring  # noqa: F401 - loaded now, so that the first job need not
         from imeasure_server.segmentation.engines import DEFAULT_ENGINE, create_engine
 
         return self.loaded("engine", lambda device: create_engine(self._engine_name or DEFAULT_ENGINE, device))
