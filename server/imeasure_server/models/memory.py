@@ -7,7 +7,7 @@ import sys
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
-_LARGE = 1 << 20
+_LARGE = 4 << 20
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8
 _ARENAS = 2
 
@@ -40,7 +40,7 @@ def return_freed_memory() -> None:
 
 
 def return_large_blocks() -> None:
-    """From now on, blocks of a megabyte and more go back to the system as soon as they are freed. For processes with
+    """From now on, blocks of 4 MiB and more go back to the system as soon as they are freed. For processes with
     many threads, each of which would keep its own; they cost a little time when they are needed again.
     """
     libc = _glibc()

@@ -26,7 +26,7 @@ from imeasure_server.models.device import (
 )
 from imeasure_server.models.failures import JobFailed, OutOfMemory, PoolError
 from imeasure_server.models.jobs import Job, Outcome
-from imeasure_server.models.memory import resident_bytes
+from imeasure_server.models.memory import resident_bytes, return_freed_memory
 from imeasure_server.models.model_memory import ModelMemory
 from imeasure_server.models.reference import ModelReference
 from imeasure_server.models.weights_listing import WEIGHTS
@@ -188,6 +188,8 @@ def run_worker(connection: Connection, cancellation: Cancellation, options: Work
             return
         send(connection, Accepted())
         send(connection, answer(job, context))
+        del job
+        return_freed_memory()  # while nobody waits
 
 
 def answer(job: Job[Outcome], context: WorkerContext) -> Done | Failed:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter, map_coordinates
 
 from imeasure_server.imaging.volume import FloatArray
 from imeasure_server.segmentation.polygons.outlines import Polygon
@@ -119,6 +118,8 @@ def _nearest(polygons: Sequence[Polygon], place: FloatArray) -> tuple[int, int, 
 
 
 def _smoothed(image: npt.NDArray[np.generic]) -> FloatArray:
+    from scipy.ndimage import gaussian_filter  # 20 MiB
+
     return np.asarray(gaussian_filter(np.asarray(image, dtype=np.float64), SMOOTHING))
 
 
@@ -140,6 +141,8 @@ def _draw_to_edges(image: FloatArray, moved: FloatArray, before: Polygon, indice
 
 def _slopes(image: FloatArray, places: FloatArray, normals: FloatArray, steps: FloatArray) -> FloatArray:
     """(places, steps) derivative of the image along the normals, ``steps`` pixels from the places."""
+    from scipy.ndimage import map_coordinates
+
     sampled = places[:, None, :] + steps[None, :, None] * normals[:, None, :]
     ahead, behind = sampled + 0.5 * normals[:, None, :], sampled - 0.5 * normals[:, None, :]
     values = [
