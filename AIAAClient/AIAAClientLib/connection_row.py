@@ -42,6 +42,8 @@ class ConnectionRow(ServerRow):
             lambda address, key: _Probe(logic.probe(address, key)),
             _("The chosen volume, without names or identifiers,"),
         )
+        if self._settings.isServerURLFromEnvironment:
+            ui.addressEdit.toolTip = _("The environment variable AIAA_SERVER_URL says where the server is.")
         ui.addressCombo.connect("activated(int)", self._onChosen)
         logic.addListener(self._onLogicChanged)
 
@@ -50,17 +52,11 @@ class ConnectionRow(ServerRow):
         super().stop()
 
     def use(self, address: str, key: str = "") -> None:
-        """Make another server the one that is asked; without a key, with the one that it was given once."""
-        super().use(address, key or self._settings.keyFor(address))
+        """Make another server the one that is asked, with the key that was given for it; no other server's."""
+        if address != self._settings.serverURL and key in ("", self._settings.typedKey):
+            key = self._settings.keyFor(address)
+        super().use(address, key)
         self._ui.keyEdit.text = self._settings.typedKey
-
-    def _onEdited(self) -> None:
-        address, key = self._ui.addressEdit.text.strip(), self._ui.keyEdit.text.strip()
-        moved = address and address != self._settings.serverURL and not self._settings.isServerURLFromEnvironment
-        if moved and key == self._settings.typedKey:
-            self.use(address)  # a key that was typed for another server does not go to this one
-        else:
-            super()._onEdited()
 
     def _onChosen(self, index: int) -> None:
         if not self._settings.isServerURLFromEnvironment:

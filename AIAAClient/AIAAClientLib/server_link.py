@@ -12,7 +12,7 @@ from IMeasureLib.http_client import ServerError
 from IMeasureLib.jobs import BackgroundJob, ManualTimer, TimerFactory
 from IMeasureLib.volume_access import VolumeError
 
-from .client_settings import ClientSettings
+from .client_settings import ENVIRONMENT_URL, ClientSettings
 from .detection import Connection, baseAddress, refreshed
 from .detection import connect as connectTo
 from .model_info import ALL_PROMPTS, PROMPTS, ModelInfo
@@ -71,6 +71,11 @@ class ServerLink:
             ServerError: it does not answer, or is no AIAA or MONAI Label server; says what is wrong. The settings
                 are as before then.
         """
+        if address and self.settings.isServerURLFromEnvironment:
+            raise ServerError(
+                f"The environment variable {ENVIRONMENT_URL} says that the server is {self.settings.serverURL}. "
+                "Unset it to use another."
+            )
         url = address or self.settings.serverURL
         key = apiKey or (self.settings.keyFor(url) if address else self.settings.apiKey)
         connection = connectTo(url, key, self._sessions)

@@ -370,6 +370,12 @@ def test_connecting_from_the_console_changes_the_settings_only_when_it_worked(sc
     assert logic.connection is connection
 
 
+def test_an_address_of_the_environment_stays(logic, server):
+    with pytest.raises(ServerError, match="AIAA_SERVER_URL says that the server is"):
+        logic.connect("http://127.0.0.1:9")
+    assert logic.connect().address == server.address
+
+
 def test_a_key_belongs_to_its_server():
     settings = ClientSettings(MemoryStore(), {"IMEASURE_API_KEY": "shared"})
     assert settings.apiKey == "shared"

@@ -146,6 +146,10 @@ def test_a_key_for_this_server_alone(panel, desktop, serverUrl, server, bright):
     desktop.waitUntil(lambda: panel.widget.server.isUp, "the server", 30)
     assert panel.logic.settings.serverURL == server.address
     assert panel.logic.settings.apiKey == "secret"
+    panel.ui.keyEdit.text = ""
+    panel.ui.testServerButton.click()
+    desktop.waitUntil(lambda: panel.widget.server.trouble, "the refusal", 30)
+    assert panel.logic.settings.apiKey == ""
 
 
 # ---- addresses
