@@ -7,6 +7,7 @@ import hashlib
 import json
 import tempfile
 import threading
+import time
 import zipfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -24,6 +25,7 @@ from imeasure_server.api.session_schema import CREATE_BODY, CREATED, FOUND
 from imeasure_server.api.upload_form import Upload, UploadForm, receive_form, uploads_folder
 from imeasure_server.errors import ApiError, BadRequest
 from imeasure_server.imaging.image_error import ImageError
+from imeasure_server.imaging.stored_image import StoredImage
 from imeasure_server.retrieval.sources import (
     Allowance,
     AllowedSources,
@@ -64,15 +66,15 @@ async def create_session(request: Request, expiry: str = "0") -> Response:
     The session ends ``expiry`` seconds after its last use; 0, or more than the server's own time, means that time.
     """
     seconds = _seconds(expiry)
-    async with receive_form(request) as form, _image(request, form) as (path, name, digest):
-        images = images_of(request)
-        with images.hold(digest):
-            try:
-                await asyncio.to_thread(images.decode, path, name, digest)
-            except ImageError as error:
-                raise BadRequest(str(error)) from error
-        create = partial(image_sessions_of(request).create, path, name, digest, seconds, session_owner(request))
-        session = await asyncio.to_thread(create)
+    timings: dict[str, float] = request.state.timings
+    started = time.perf_counter()
+    async with receive_form(request) as form:
+        timings["receive"] = time.perf_counter() - started
+        async with _image(request, form) as (path, name, digest):
+            started = time.perf_counter()
+            create = partial(image_sessions_of(request).create, path, name, digest, seconds, session_owner(request))
+            session = await asyncio.to_thread(create)
+            timings["store"] = time.perf_counter() - started
     return JSONResponse(describe(session))
 
 
@@ -126,24 +128,57 @@ def _seconds(expiry: str) -> int:
 
 @asynccontextmanager
 async def _image(request: Request, form: UploadForm) -> AsyncIterator[tuple[Path, str, str]]:
-    """Path, name and digest of the image that was sent, or that has been fetched.
+    """Path, name and digest of the image that was sent, or that has been fetched; it can be decoded.
 
     Raises:
         ApiError: there is none; a sentence.
         ClientDisconnected: nobody waits for it any more.
     """
+    images = images_of(request)
     uploads = next((form.files[name] for name in (*FILE_FIELDS, *form.files) if name in form.files), [])
     with tempfile.TemporaryDirectory(prefix="fetch-", dir=uploads_folder(settings_of(request).workspace)) as name:
         folder = Path(name)
         if len(uploads) == 1:
-            yield uploads[0].path, uploads[0].name, uploads[0].sha256
+            sent = uploads[0].path, uploads[0].name, uploads[0].sha256
+            await _decode(request, sent[2], partial(images.decode, *sent))
+            yield sent
         elif uploads:
-            packed = await asyncio.to_thread(_pack, uploads, folder / "series.zip")
-            yield packed.path, packed.name, packed.sha256
+            yield await _series(request, uploads, folder / "series.zip")
         else:
             fetch, allowance = _fetching(request, _sources(form), folder)
             fetched = await run_until_disconnect(request, _in_thread(fetch, allowance))
-            yield fetched.path, fetched.name, fetched.sha256
+            sent = fetched.path, fetched.name, fetched.sha256
+            await _decode(request, sent[2], partial(images.decode, *sent))
+            yield sent
+
+
+async def _series(request: Request, uploads: Sequence[Upload], path: Path) -> tuple[Path, str, str]:
+    """The files of a series that were sent one by one, decoded, and packed meanwhile as they will be kept."""
+    uploads = sorted(uploads, key=lambda upload: upload.sha256)
+    digest = hashlib.sha256("".join(upload.sha256 for upload in uploads).encode()).hexdigest()
+    paths, names = [upload.path for upload in uploads], [upload.name for upload in uploads]
+    packing = asyncio.ensure_future(asyncio.to_thread(_pack, uploads, path))
+    try:
+        await _decode(request, digest, partial(images_of(request).decode_files, paths, digest, names=names))
+    finally:
+        await asyncio.wait({packing})  # its folder is removed next
+    packing.result()
+    return path, "series.zip", digest
+
+
+async def _decode(request: Request, digest: str, decode: Callable[[], StoredImage]) -> None:
+    """Now, so that an image that cannot be used is refused, and the first question is answered sooner.
+
+    Raises:
+        BadRequest: it cannot be read; a sentence.
+    """
+    started = time.perf_counter()
+    with images_of(request).hold(digest):
+        try:
+            await asyncio.to_thread(decode)
+        except ImageError as error:
+            raise BadRequest(str(error)) from error
+    request.state.timings["decode"] = time.perf_counter() - started
 
 
 def _sources(form: UploadForm) -> dict[str, Any]:
@@ -199,13 +234,11 @@ class _answered:
             raise ApiError(status, code, str(error)) from error
 
 
-def _pack(uploads: Sequence[Upload], path: Path) -> FetchedFile:
-    """The files of a series that were sent one by one, as the zip that they could have been."""
+def _pack(uploads: Sequence[Upload], path: Path) -> None:
+    """The zip that files could have been sent as."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for number, upload in enumerate(sorted(uploads, key=lambda upload: upload.sha256)):
+        for number, upload in enumerate(uploads):
             entry = zipfile.ZipInfo(f"{number:05d}/{upload.name}", FIXED_DATE)
             with upload.path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as member:
                 while block := source.read(1 << 20):
                     member.write(block)
-    digest = hashlib.sha256("".join(sorted(upload.sha256 for upload in uploads)).encode())
-    return FetchedFile(path, "series.zip", digest.hexdigest())

@@ -98,9 +98,13 @@ class ImageCache:
             digest, series_uid, lambda folder: decode_image(path, name, folder, series_uid=series_uid)
         )
 
-    def decode_files(self, paths: Sequence[Path], digest: str, series_uid: str = "") -> StoredImage:
-        """The same for a DICOM series on disk."""
-        return self._find_or_make(digest, series_uid, lambda folder: decode_series_files(paths, folder, series_uid))
+    def decode_files(
+        self, paths: Sequence[Path], digest: str, series_uid: str = "", names: Sequence[str] | None = None
+    ) -> StoredImage:
+        """The same for a DICOM series on disk, whose files the client may have given other names."""
+        return self._find_or_make(
+            digest, series_uid, lambda folder: decode_series_files(paths, folder, series_uid, names)
+        )
 
     @contextmanager
     def hold(self, digest: str, series_uid: str = "") -> Iterator[None]:

@@ -63,13 +63,19 @@ def decode_image(path: Path, name: str, folder: Path, series_uid: str = "") -> D
     return _decoded(*read_volume_file(path, name, scratch=folder), folder)
 
 
-def decode_series_files(paths: Sequence[Path], folder: Path, series_uid: str = "") -> DecodedImage:
+def decode_series_files(
+    paths: Sequence[Path], folder: Path, series_uid: str = "", names: Sequence[str] | None = None
+) -> DecodedImage:
     """Decode the DICOM files of a series on disk into ``folder``; others among them are passed by.
+
+    Args:
+        names: that the client gave the files, where these are not the paths'.
 
     Raises:
         ImageError: they cannot be used.
     """
-    return decode_dicom([FileOnDisk(path, path.name) for path in paths], folder, "The series", series_uid)
+    files = [FileOnDisk(path, name) for path, name in zip(paths, names or [path.name for path in paths], strict=True)]
+    return decode_dicom(files, folder, "The series", series_uid)
 
 
 def read_volume_file(path: Path, name: str, scratch: Path | None = None) -> tuple[Volume, str]:
