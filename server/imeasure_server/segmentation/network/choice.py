@@ -7,6 +7,7 @@ Every cube's answer is described by a few figures, and a fit of these to the Dic
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,7 @@ NAMES = (
     "smaller 2",
     "size",  # log of the mask's equivalent radius in mm
 )
+THREADS = 4
 LEAST_SHARE = 1e-6
 SHARPNESS = 12.0  # an answer whose expected Dice is 0.06 less counts half as much
 LEAST_WEIGHT = 0.01
@@ -83,14 +85,16 @@ def described(candidates: Sequence[Candidate], images: Sequence[Float32Array]) -
         candidates: on cubes around one click, smallest first.
         images: what each cube shows.
     """
+    with ThreadPoolExecutor(min(len(candidates), THREADS)) as pool:  # scipy lets other threads run
+        own = list(pool.map(_own_figures, candidates, images))
     plain = np.array(
         [
             [
-                *_own_figures(candidate, image),
+                *own[index],
                 *(_agreement(candidate, candidates, index + step) for step in (1, -1, 2, -2)),
                 np.log(max(candidate.volume, 0.1) * 3 / (4 * np.pi)) / 3,
             ]
-            for index, (candidate, image) in enumerate(zip(candidates, images, strict=True))
+            for index, candidate in enumerate(candidates)
         ]
     )
     products = [plain[:, i] * plain[:, j] for i in range(len(NAMES)) for j in range(i, len(NAMES))]

@@ -75,7 +75,9 @@ class Predictor:
         ).to(self.device)
         total = torch.zeros((len(cubes), 2, *inputs.shape[2:]), device=self.device)
         for axes in MIRRORED[:mirrorings]:
-            total += run(self._network, inputs.flip(axes), self.precision).float().flip(axes)
+            seen = inputs.flip(axes) if axes else inputs  # flipping nothing would copy all
+            answer = run(self._network, seen, self.precision).float()
+            total += answer.flip(axes) if axes else answer
         output = total / mirrorings
         odds, quality = output[:, 0].cpu().numpy(), torch.sigmoid(quality_logits(output)).tolist()
         return [Answer(*answer) for answer in zip(cubes, odds, quality, strict=True)]
