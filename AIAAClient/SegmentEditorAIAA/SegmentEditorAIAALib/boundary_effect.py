@@ -12,14 +12,12 @@ from IMeasureLib.geometry import VolumeGeometry
 from IMeasureLib.tools import Tool
 from IMeasureLib.volume_access import localToWorld
 
-from .effect_base import RUN_KEY
+from .effect_base import CLEAR_KEY, RUN_KEY
 from .prompt_drawing import PromptDrawing
 from .prompt_tools import ExtremePointTool
 from .prompts import Prompt, Prompts
 from .question import Question
 from .segment_effect import SegmentEffect, maskOf
-
-EXTREMES = ("left", "right", "front", "back", "top", "bottom")
 
 
 class BoundaryEffect(SegmentEffect):
@@ -47,7 +45,8 @@ class BoundaryEffect(SegmentEffect):
     def setupTools(self, widget: Any) -> None:
         super().setupTools(widget)
         self.markups = PromptDrawing(self._onEdited, isProjected=True)
-        self.ui.clearButton.text = _("Clear points (R)")
+        self.ui.runButton.text = _("Ask again ({key})").format(key=RUN_KEY)
+        self.ui.clearButton.text = _("Clear points ({key})").format(key=CLEAR_KEY)
         self.ui.clearButton.toolTip = _("Forget the points of the segment and take out what they made.")
 
     # ---- what is shown

@@ -76,7 +76,8 @@ class ClicksEffect(SegmentEffect):
         }
         self.toolButtons = ToolButtons(buttons, KEYS, self._onTool)
         self.signButton = SignButton(self.tools.signButton, SIGN_KEY, self._onSign)
-        self.ui.clearButton.text = _("Clear prompts (R)")
+        self.ui.runButton.text = _("Ask again ({key})").format(key=RUN_KEY)
+        self.ui.clearButton.text = _("Clear prompts ({key})").format(key=CLEAR_KEY)
         self.ui.clearButton.toolTip = _("Forget the prompts of the segment and take out what they made.")
         self.tools.onlyRegionCheckBox.connect("toggled(bool)", self.updateMRMLFromGUI)
         self.tools.showPromptsCheckBox.connect("toggled(bool)", self.updateMRMLFromGUI)

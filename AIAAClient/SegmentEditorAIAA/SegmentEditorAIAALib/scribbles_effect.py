@@ -12,7 +12,7 @@ from IMeasureLib.geometry import VolumeGeometry
 from IMeasureLib.tools import Tool
 
 from .brush_cursor import BrushCursor
-from .effect_base import RUN_KEY
+from .effect_base import CLEAR_KEY, RUN_KEY
 from .prompt_tools import BrushTool
 from .question import Question
 from .region_box import RegionBox
@@ -73,7 +73,7 @@ class ScribblesEffect(SegmentEffect):
         self.display = ScribbleDisplay()
         self.cursor = BrushCursor()
         self.box = RegionBox()
-        self.ui.clearButton.text = _("Clear scribbles (R)")
+        self.ui.clearButton.text = _("Clear scribbles ({key})").format(key=CLEAR_KEY)
         self.ui.clearButton.toolTip = _("Forget the scribbles of the segment and take out what they made.")
         self.tools.diameterSlider.connect("valueChanged(double)", self._onDiameter)
         self.tools.boxCheckBox.connect("toggled(bool)", self._onBox)
