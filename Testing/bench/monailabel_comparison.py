@@ -17,8 +17,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ REPEATS = 7
 POINT = [300, 256, 21]
 SAMPLE_SECONDS = 0.02
 MODEL = "threshold"
+SESSION = "DICOM, a file a slice, as a session"
 
 Figures = dict[str, Any]
 
@@ -56,11 +58,9 @@ def run(output: Path | None = None) -> Figures:
         ours, theirs = Path(folder, "ours"), Path(folder, "theirs")
         ours.mkdir()
         theirs.mkdir()
-        with stopped(launch(ours)) as server:
-            add_model(server.url, ours)
-            figures["uploads"]["imeasure"] = uploads(server, volume)
-        with stopped(launch_monailabel(theirs)) as server:
-            figures["uploads"]["monailabel"] = uploads(server, volume)
+        with stopped(launch(ours)) as mine, stopped(launch_monailabel(theirs)) as other:
+            add_model(mine.url, ours)
+            figures["uploads"] = compare({"imeasure": mine, "monailabel": other}, volume)
         fresh = Path(folder, "fresh")
         fresh.mkdir()
         with stopped(launch(fresh)) as server:
@@ -132,32 +132,53 @@ def add_model(url: str, folder: Path) -> None:
         raise RuntimeError(answer.text)
 
 
-def uploads(server: ServerProcess, volume: Volume) -> Figures:
-    """First and repeated uploads of NIfTI, plain and compressed; every first one has other bytes."""
-    figures: Figures = {}
-    expected = int((volume.array > 100).sum())
-    with Peak(server.process.pid) as peak, httpx.Client(base_url=server.url, trust_env=False, timeout=300) as client:
-        infer(client, "warm-up.nii", nifti(volume, 0, ".nii"), 0)  # the model is loaded, imports are done
-        for extension in (".nii", ".nii.gz"):
-            first = []
-            for number in range(REPEATS):
-                content = nifti(volume, number + 1, extension)
-                first.append(infer(client, f"a{extension}", content, expected))
-            repeated = [infer(client, f"a{extension}", content, expected) for _ in range(REPEATS)]
-            others = [infer(client, f"a{extension}", content, expected, number) for number in range(REPEATS)]
-            figures[extension] = {
-                "first": statistics.median(first),
-                "repeated": statistics.median(repeated),
-                "another question": statistics.median(others),
-            }
-        series = [series_members(volume, SeriesOptions(series=f"series {number}")) for number in range(REPEATS)]
-        first = [infer_session(client, content, expected) for content in series]
-        repeated = [infer_session(client, series[0], expected) for _ in range(REPEATS)]
-        figures["DICOM, a file a slice, as a session"] = {
-            "first": statistics.median(first),
-            "repeated": statistics.median(repeated),
+def compare(servers: Mapping[str, ServerProcess], volume: Volume) -> Figures:
+    """Times of uploads to each server, in turn, so that whatever else the machine does meets both; then, in requests
+    of its own since looking disturbs what it looks at, the most memory that each had.
+    """
+    times: dict[str, dict[str, dict[str, list[float]]]] = {}
+    with ExitStack() as stack:
+        clients = {
+            name: stack.enter_context(httpx.Client(base_url=server.url, trust_env=False, timeout=300))
+            for name, server in servers.items()
         }
-    figures["peak"] = peak.mebibytes
+
+        def ask(kind: str, which: str, question: Callable[[httpx.Client], float]) -> None:
+            for name, client in clients.items():
+                times.setdefault(name, {}).setdefault(kind, {}).setdefault(which, []).append(question(client))
+
+        expected = int((volume.array > 100).sum())
+        for number in range(3):  # the model is loaded, imports are done, code is compiled
+            for client in clients.values():
+                infer(client, "warm-up.nii", nifti(volume, -number, ".nii"), 0)
+                infer_session(client, series_members(volume, SeriesOptions(series=f"warm-up {number}")), expected)
+        for extension in (".nii", ".nii.gz"):
+            files = [nifti(volume, number + 1, extension) for number in range(REPEATS)]
+            upload = partial(infer, name=f"a{extension}", expected=expected)
+            for content in files:
+                ask(extension, "first", partial(upload, content=content))
+            for number in range(REPEATS):
+                ask(extension, "repeated", partial(upload, content=files[0]))
+                ask(extension, "another question", partial(upload, content=files[0], question=number))
+        series = [series_members(volume, SeriesOptions(series=f"series {number}")) for number in range(REPEATS)]
+        for members in series:
+            ask(SESSION, "first", partial(infer_session, members=members, expected=expected))
+        for _ in range(REPEATS):
+            ask(SESSION, "repeated", partial(infer_session, members=series[0], expected=expected))
+        figures: Figures = {
+            name: {
+                kind: {which: statistics.median(values) for which, values in of_kind.items()}
+                for kind, of_kind in of_server.items()
+            }
+            for name, of_server in times.items()
+        }
+        for name, client in clients.items():
+            with Peak(servers[name].process.pid) as peak:
+                for number in range(REPEATS):
+                    for extension in (".nii", ".nii.gz"):
+                        infer(client, f"a{extension}", nifti(volume, 100 + number, extension), expected)
+                    infer_session(client, series_members(volume, SeriesOptions(series=f"more {number}")), expected)
+            figures[name]["peak"] = peak.mebibytes
     return figures
 
 
