@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import time
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -20,6 +21,9 @@ logger = logging.getLogger(__name__)
 START_SECONDS = 300.0
 CANCEL_GRACE_SECONDS = 20.0
 POLL_SECONDS = 0.5
+THREADING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
+"""Threads that spin while they wait for each other, and two libraries that both use every core, make a job of half a
+second one of many as soon as anything else runs on the machine. What the operator has set is kept."""
 
 
 class WorkerProcess:
@@ -59,6 +63,8 @@ class WorkerProcess:
         process = self._spawn.Process(
             target=run_worker, args=(theirs, self._cancellation, self._options), name="imeasure-worker"
         )
+        for name, value in THREADING.items():  # read by the process's libraries when they are loaded
+            os.environ.setdefault(name, value)
         process.start()
         theirs.close()
         self._process, self._connection = process, ours
