@@ -341,6 +341,22 @@ def test_what_cannot_be_answered_is_said(inputs: dict[str, Any], error: type[Exc
     assert str(caught.value).endswith(".")
 
 
+def test_a_box_around_nothing_is_refused_and_ignored_beside_a_click() -> None:
+    case = lesion(1)
+    noise = np.random.default_rng(0).normal(0, 1, case.truth.shape)
+    array = np.where(np.arange(case.truth.shape[1])[:, None] < 12, 60.0, case.volume.array) + noise
+    volume = Volume(array.astype(np.float32), case.volume.geometry)
+    box = PromptBox((30.0, 3.0, 5.0), (36.0, 8.0, 5.0))
+    click = centre_of(case.truth)
+    assert dice(mask_of("segmentation", volume, foreground=(click,), boxes=(box,)), case.truth) > 0.6
+    try:
+        mask = mask_of("segmentation", volume, boxes=(box,))
+    except EmptySegmentationError as error:
+        assert "box" in str(error)  # noqa: PT017 - noise may look like an object
+    else:
+        assert not mask[:, 12:].any()
+
+
 def test_an_image_of_one_intensity_is_refused() -> None:
     volume = Volume(np.zeros((20, 20, 10), np.int16), Geometry(np.eye(4), (20, 20, 10)))
     with pytest.raises(EmptySegmentationError, match="same intensity"):

@@ -35,6 +35,7 @@ SCRIBBLE_CLICKS = 6  # that a scribble is at first
 CORRECTIONS = 3  # clicks that a scribble may still need
 THIN = 4  # slices: with fewer the network sees nothing of the third dimension
 EDIT_ROOM = 30.0  # mm around a mask that is corrected
+EMPTY_BOX = "No object was found in the box: draw it around the object."
 LEFT_NOTHING = "Nothing is left of the object: remove a negative prompt or mark the object elsewhere."
 
 
@@ -104,7 +105,7 @@ def _segmented(
 ) -> BoolArray:
     if min(volume.geometry.shape) < THIN:
         engine = GraphCutEngine(engine.device)
-    filled = tuple(fill_box(volume, box, prompts.positive, prompts.negative, cancellation) for box in prompts.boxed)
+    filled = _filled(volume, prompts, cancellation)
     areas = (*prompts.outlined, *filled)
     mask = _first(engine, volume, prompts, filled, cancellation)
     mask = _with_areas(volume, mask, prompts, areas if prompts.previous is None else prompts.outlined, cancellation)
@@ -117,6 +118,18 @@ def _segmented(
     if not mask.any():
         raise EmptySegmentationError(LEFT_NOTHING)
     return mask
+
+
+def _filled(volume: Volume, prompts: VoxelPrompts, cancellation: Cancellation | None) -> tuple[Area, ...]:
+    """The objects in flat boxes; a box in which there is none says nothing when other prompts say where it is."""
+    found = []
+    for box in prompts.boxed:
+        try:
+            found.append(fill_box(volume, box, prompts.positive, prompts.negative, cancellation))
+        except EmptySegmentationError as error:
+            if not _says_more(prompts):
+                raise EmptySegmentationError(EMPTY_BOX) from error
+    return tuple(found)
 
 
 def _first(
@@ -137,7 +150,8 @@ def _first(
         # What a box holds is added to the mask, unless most of it was there already.
         found = boxed.copy()
         if contours or seeds:
-            found |= engine.segment(volume, Prompts(_clicks(seeds, prompts.negative), strokes=contours), cancellation)
+            asked = Prompts(_clicks(seeds, prompts.negative), strokes=contours)
+            found |= _sized(engine, volume, asked, cancellation)
         known = 2 * (prompts.previous & found).sum() >= found.sum()
         mask = prompts.previous.copy() if known else prompts.previous | found
         asked = Prompts(_clicks((*positive, *rest), prompts.negative), strokes=outlined, previous_mask=mask)
@@ -146,6 +160,8 @@ def _first(
     if not (clicks or outlined or contours):
         return boxed
     asked = Prompts(_clicks(clicks, prompts.negative), strokes=(*outlined, *contours))
+    if asked.strokes:
+        return boxed | _sized(engine, volume, asked, cancellation)
     return boxed | engine.segment(volume, asked, cancellation)
 
 
@@ -162,8 +178,25 @@ def _boxed(
         inside = tuple(voxel for voxel in positive if _within(voxel, block))
         corners = Box(_point([s.start for s in block]), _point([s.stop - 1 for s in block]))
         asked = Prompts(_clicks(inside, prompts.negative), box=corners)
-        mask[block] |= engine.segment(volume, asked, cancellation)[block]
+        mask[block] |= _sized(engine, volume, asked, cancellation)[block]
+    if prompts.blocks and not mask.any() and not _says_more(prompts):
+        raise EmptySegmentationError(EMPTY_BOX)
     return mask
+
+
+def _says_more(prompts: VoxelPrompts) -> bool:
+    """Whether there are positive prompts beside boxes."""
+    return bool(prompts.positive or len(prompts.drawn) or prompts.outlined)
+
+
+def _sized(engine: SegmentationEngine, volume: Volume, asked: Prompts, cancellation: Cancellation | None) -> BoolArray:
+    """The object of prompts that say how big it is; empty when none of the engines finds one."""
+    for one in (engine, GraphCutEngine(engine.device)):
+        try:
+            return one.segment(volume, asked, cancellation)
+        except EmptySegmentationError:
+            continue
+    return np.zeros(volume.geometry.shape, dtype=bool)
 
 
 def _contours(areas: tuple[Area, ...], spacing: FloatArray) -> tuple[tuple[Stroke, ...], tuple[Index, ...]]:

@@ -43,7 +43,7 @@ def fill_box(
         cancellation: looked at between stages.
 
     Raises:
-        SegmentationError: there is none.
+        EmptySegmentationError: there is none.
     """
     found = np.argwhere(box.inside)
     lower, upper = found.min(axis=0), found.max(axis=0)
