@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -107,7 +108,7 @@ def _voxels(frames: Sequence[Frame]) -> int:
 
 
 def _write_voxels(folder: Path, stack: Stack) -> None:
-    """Straight into the file that workers map: no copy of the whole volume is made."""
+    """Slice by slice into the file that workers map: no copy of the whole volume is made."""
     if all(_is_integral(frame) for frame in stack.frames):
         try:
             _write_as(folder, stack, np.dtype(np.int16))
@@ -123,7 +124,7 @@ def _is_integral(frame: Frame) -> bool:
 
 def _write_as(folder: Path, stack: Stack, dtype: np.dtype[Any]) -> None:
     (folder / HEADERS).mkdir(exist_ok=True)
-    voxels = _mapped(folder / VOXELS, dtype, stack.geometry.shape)
+    columns, rows, _ = stack.geometry.shape
     slices: dict[DicomFile, list[int]] = {}
     for index, frame in enumerate(stack.frames):
         slices.setdefault(frame.file, []).append(index)
@@ -135,26 +136,44 @@ def _write_as(folder: Path, stack: Stack, dtype: np.dtype[Any]) -> None:
         (folder / HEADERS / f"{number:05d}.dcm").write_bytes(file.header(reader.content))
         for index in slices[file]:
             frame = stack.frames[index]
-            _put(reader.frame(frame.index), frame, voxels.T[index])
+            values: NDArray[Any] = np.empty((rows, columns), dtype)
+            _put(reader.frame(frame.index), frame, values)
+            voxels.put(index, values)
 
     compressed = files[0].syntax.is_compressed
     threads = max(1, min(_THREADS, os.cpu_count() or 1, len(files))) if compressed else 1
-    with GdcmProcess() as gdcm, ThreadPoolExecutor(threads) as executor:
+    with (
+        _Voxels(folder / VOXELS, dtype, stack.geometry.shape) as voxels,
+        GdcmProcess() as gdcm,
+        ThreadPoolExecutor(threads) as executor,
+    ):
         for _ in executor.map(write, range(len(files))):
             pass
 
 
-def _mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
-    """A new file, mapped for writing.
-
-    Raises:
-        OSError: the disk is full; found out only at writing, that would end the process.
+class _Voxels:
+    """The file of the voxels, slices in any order, from any thread. Written and not mapped: that is faster, and a full
+    disk is an error where a mapped file would end the process.
     """
-    voxels = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape, fortran_order=True)
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    return voxels
+
+    def __init__(self, path: Path, dtype: np.dtype[Any], shape: tuple[int, int, int]) -> None:
+        self._file = path.open("wb")
+        about = {"descr": dtype.str, "fortran_order": True, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, about)
+        self._start = self._file.tell()
+        self._lock = threading.Lock()
+
+    def put(self, index: int, values: NDArray[Any]) -> None:
+        """Write slice ``index``: (rows, columns), contiguous."""
+        with self._lock:
+            self._file.seek(self._start + index * values.nbytes)
+            self._file.write(values.data)
+
+    def __enter__(self) -> _Voxels:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
 
 def _put(stored: NDArray[Any], frame: Frame, out: NDArray[Any]) -> None:

@@ -11,6 +11,7 @@ from isal import isal_zlib
 from imeasure_server.models.inference import LabelArray
 
 _LEVEL = 1
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,14 @@ class PackedMask:
         """The mask, read-only."""
         dtype = np.dtype(self.dtype)
         size = int(np.prod(self.shape)) * dtype.itemsize
-        content = isal_zlib.decompress(self.data, bufsize=size + 1)  # one more: its end is found in the same call
-        mask: LabelArray = np.frombuffer(content, dtype).reshape(self.shape, order=self.order)
+        content = np.empty(size, np.uint8)  # a large array of NumPy's is faster to get than bytes
+        unpacker, packed, filled = isal_zlib.decompressobj(), self.data, 0
+        while filled < size:
+            block = unpacker.decompress(packed, _BLOCK)
+            if not block:
+                raise ValueError("The packed mask is incomplete.")
+            content.data[filled : filled + len(block)] = block
+            packed, filled = unpacker.unconsumed_tail, filled + len(block)
+        mask: LabelArray = content.view(dtype).reshape(self.shape, order=self.order)
+        mask.setflags(write=False)
         return mask
