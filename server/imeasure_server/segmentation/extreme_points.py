@@ -12,14 +12,17 @@ import numpy as np
 
 from imeasure_server.imaging.volume import BoolArray, Volume
 from imeasure_server.segmentation.binding import bind
+from imeasure_server.segmentation.classical import GraphCutEngine
 from imeasure_server.segmentation.engine import Cancellation, EmptySegmentationError, SegmentationEngine
 from imeasure_server.segmentation.focus import Focus
 from imeasure_server.segmentation.object_prompts import ObjectPrompts, in_voxels
 from imeasure_server.segmentation.prompts import Box, PointPrompt, Prompts
+from imeasure_server.segmentation.suited_engine import suited
 
 LEAST_POINTS = 6
 LOOSE = 1  # voxels that an object may reach beyond its points: clients round them when they crop and resample
 ROOM = 0.75  # of the box's longest edge, around it
+NOTHING_BETWEEN = "No object was found between these points: put them on its boundary."
 FEW_POINTS = (
     "At least six points on the boundary of the object are needed, at its left, right, front, back, top and bottom: "
     "{count} came."
@@ -56,7 +59,7 @@ def segment_between(
     part, moved = focus.crop(volume), voxels - focus.origin
     first, last = (lower - focus.origin).astype(float), (upper - focus.origin).astype(float)
     box = Box((first[0], first[1], first[2]), (last[0], last[1], last[2]))
-    mask = engine.segment(part, Prompts(box=box), cancellation)
+    mask = _in_box(suited(engine, volume), part, box, cancellation)
     loose = np.zeros_like(mask)
     loose[tuple(slice(max(0, int(a) - LOOSE), int(b) + LOOSE + 1) for a, b in zip(first, last, strict=True))] = True
     clicks = tuple(PointPrompt((float(x), float(y), float(z)), True, i) for i, (x, y, z) in enumerate(moved))
@@ -64,3 +67,17 @@ def segment_between(
     result = np.zeros(shape, dtype=bool)
     result[focus.block] = mask
     return result
+
+
+def _in_box(engine: SegmentationEngine, volume: Volume, box: Box, cancellation: Cancellation | None) -> BoolArray:
+    """The object in a box, as the engine or else the classical one sees it.
+
+    Raises:
+        EmptySegmentationError: neither sees one.
+    """
+    try:
+        return engine.segment(volume, Prompts(box=box), cancellation)
+    except EmptySegmentationError:
+        if engine.name == GraphCutEngine.name:
+            raise EmptySegmentationError(NOTHING_BETWEEN) from None
+    return _in_box(GraphCutEngine(engine.device), volume, box, cancellation)

@@ -29,11 +29,11 @@ from imeasure_server.segmentation.local_edit import propose
 from imeasure_server.segmentation.object_prompts import ObjectPrompts, VoxelPrompts, cropped, in_voxels, swapped
 from imeasure_server.segmentation.prompts import Box, Index, PointPrompt, Prompts, Stroke
 from imeasure_server.segmentation.slice_object import fill_box
+from imeasure_server.segmentation.suited_engine import suited
 from imeasure_server.segmentation.usable_image import usable
 
 SCRIBBLE_CLICKS = 6  # that a scribble is at first
 CORRECTIONS = 3  # clicks that a scribble may still need
-THIN = 4  # slices: with fewer the network sees nothing of the third dimension
 EDIT_ROOM = 30.0  # mm around a mask that is corrected
 EMPTY_BOX = "No object was found in the box: draw it around the object."
 LEFT_NOTHING = "Nothing is left of the object: remove a negative prompt or mark the object elsewhere."
@@ -62,6 +62,7 @@ def segment_object(
     """
     shape, spacing = volume.geometry.shape, volume.geometry.spacing
     voxels = in_voxels(prompts, shape)
+    engine = suited(engine, volume)
     places, room = _places(voxels), ROOM if voxels.previous is None else EDIT_ROOM
     while True:
         focus = Focus.around(places, room, spacing, shape)
@@ -103,8 +104,6 @@ def _in_block(
 def _segmented(
     engine: SegmentationEngine, volume: Volume, prompts: VoxelPrompts, cancellation: Cancellation | None
 ) -> BoolArray:
-    if min(volume.geometry.shape) < THIN:
-        engine = GraphCutEngine(engine.device)
     filled = _filled(volume, prompts, cancellation)
     areas = (*prompts.outlined, *filled)
     mask = _first(engine, volume, prompts, filled, cancellation)

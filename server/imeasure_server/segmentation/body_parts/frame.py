@@ -12,7 +12,9 @@ from imeasure_server.segmentation.engine import EmptySegmentationError
 from imeasure_server.segmentation.working_grid import Float32Array, WorkingGrid
 
 STEP = 2.0  # mm between samples
-MOST_SAMPLES = 6_000_000
+MOST_SAMPLES = 3_500_000
+SLICES = 24  # samples along the body that are made at a time
+MARGIN = 2.0  # steps around a sample that its mean reaches
 LEAST_HU = -1100.0  # padding beyond the scanner's circle is far below air
 AIR, FAT, SOFT = -300.0, (-150.0, -50.0), (0.0, 100.0)  # HU
 
@@ -50,7 +52,7 @@ class Frame:
         while float((extent / np.maximum(spacing, step)).prod()) > MOST_SAMPLES:
             step *= 1.1
         grid = WorkingGrid.around((np.array(image.shape) - 1) / 2, extent / 2, step, spacing, (x, y, z))
-        return cls(image, grid, np.maximum(grid.sample(_finite(image)), LEAST_HU), order, flips)
+        return cls(image, grid, np.maximum(_sampled(image, grid), LEAST_HU), order, flips)
 
     @property
     def spacing(self) -> FloatArray:
@@ -100,6 +102,19 @@ def _turned(
 ) -> npt.NDArray[np.generic]:
     turned = array.transpose(order)
     return turned[tuple(slice(None, None, -1) if flip else slice(None) for flip in flips)]
+
+
+def _sampled(image: npt.NDArray[np.generic], grid: WorkingGrid) -> Float32Array:
+    """The image at the grid's positions, read a few slices at a time: it may be larger than the memory."""
+    x, y, z = grid.positions
+    parts = []
+    for start in range(0, len(z), SLICES):
+        here = z[start : start + SLICES]
+        first = max(0, int(here[0] - MARGIN * grid.step[2]))
+        last = min(image.shape[2], int(here[-1] + MARGIN * grid.step[2]) + 2)
+        part = WorkingGrid((x, y, here - first), grid.step, grid.spacing)
+        parts.append(part.sample(_finite(np.asarray(image[:, :, first:last]))))
+    return np.concatenate(parts, axis=2)
 
 
 def _finite(image: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
