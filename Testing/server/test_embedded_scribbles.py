@@ -218,3 +218,18 @@ def test_odds_are_those_of_the_densities(fit: Any) -> None:
 def test_one_voxel_of_each_is_enough(fit: Any) -> None:
     odds = fit(np.array([5.0]), np.array([1.0]), 0.1)
     assert odds(np.array(5.0)) > 1 > -1 > odds(np.array(1.0))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_object_that_goes_far_beyond_its_scribbles_is_followed(name: str) -> None:
+    """Only what is near the scribbles is read at first."""
+    shape = (40, 40, 150)
+    rng = np.random.default_rng(3)
+    truth = np.zeros(shape, dtype=bool)
+    truth[14:26, 14:26, 5:145] = True
+    array = np.rint(40 + 80 * truth + rng.normal(0, 20, shape)).astype(np.int16)
+    volume = Volume(array, Geometry.from_axes((0, 0, 0), (1.0, 1.0, 2.0), np.eye(3), shape))
+    label = np.zeros(shape, dtype=np.uint8)
+    label[16:24, 20, 10] = FOREGROUND
+    label[3:37, 5, 10] = BACKGROUND
+    assert dice(mask_of(name, volume, label=label), truth) > 0.95

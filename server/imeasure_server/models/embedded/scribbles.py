@@ -12,11 +12,14 @@ from imeasure_server.imaging.volume import Volume
 from imeasure_server.models.embedded.prompted import answer
 from imeasure_server.models.inference import ModelInputError, ModelInputs, ModelOutput
 from imeasure_server.segmentation.engine import Cancellation
-from imeasure_server.segmentation.extent import Block
+from imeasure_server.segmentation.extent import Block, block_of
+from imeasure_server.segmentation.focus import Focus
 from imeasure_server.segmentation.scribbles.graph_cut import Fit, Scribbles, segment_scribbles
 
 BACKGROUND, FOREGROUND = "background_scribbles", "foreground_scribbles"
 DEFAULTS: Mapping[str, int] = {BACKGROUND: 2, FOREGROUND: 3}
+ROOM = 60.0  # mm around the scribbles, where the object is looked for at first
+GROWTH = 2.0
 SEED = 5  # voxels each way of the middle of a region that holds no scribble of the object, as MONAI Label has it
 
 
@@ -37,8 +40,28 @@ class ScribblesModel:
         scribbles = scribbles_of(inputs, volume.geometry.shape)
         connected = bool(inputs.parameters.get("connected", True))
         mask = np.zeros(volume.geometry.shape, dtype=bool)
-        mask[scribbles.block] = segment_scribbles(volume, scribbles, self._fit, connected, cancellation)
+        room = ROOM if inputs.roi is None and connected else np.inf
+        while True:
+            part, focus = _near(scribbles, room, volume)
+            found = segment_scribbles(volume, part, self._fit, connected, cancellation)
+            if focus is None or not focus.is_tight(found):
+                break
+            room *= GROWTH
+        mask[part.block] = found
         return answer(mask)
+
+
+def _near(scribbles: Scribbles, room: float, volume: Volume) -> tuple[Scribbles, Focus | None]:
+    """What was drawn, in a block that reaches ``room`` mm beyond it; None when that is all there is."""
+    shape = volume.geometry.shape
+    if not np.isfinite(room):
+        return scribbles, None
+    blocks = [block_of(drawn) for drawn in (scribbles.object, scribbles.other)]
+    corners = [[s.start for s in block] for block in blocks] + [[s.stop - 1 for s in block] for block in blocks]
+    focus = Focus.around(corners, room, volume.geometry.spacing, shape)
+    if focus.is_whole:
+        return scribbles, None
+    return Scribbles(scribbles.object[focus.block], scribbles.other[focus.block], focus.block), focus
 
 
 def scribbles_of(inputs: ModelInputs, shape: tuple[int, int, int]) -> Scribbles:
