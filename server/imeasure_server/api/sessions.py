@@ -153,16 +153,12 @@ async def _image(request: Request, form: UploadForm) -> AsyncIterator[tuple[Path
 
 
 async def _series(request: Request, uploads: Sequence[Upload], path: Path) -> tuple[Path, str, str]:
-    """The files of a series that were sent one by one, decoded, and packed meanwhile as they will be kept."""
+    """The files of a series that were sent one by one, decoded, and packed as they will be kept."""
     uploads = sorted(uploads, key=lambda upload: upload.sha256)
     digest = hashlib.sha256("".join(upload.sha256 for upload in uploads).encode()).hexdigest()
     paths, names = [upload.path for upload in uploads], [upload.name for upload in uploads]
-    packing = asyncio.ensure_future(asyncio.to_thread(_pack, uploads, path))
-    try:
-        await _decode(request, digest, partial(images_of(request).decode_files, paths, digest, names=names))
-    finally:
-        await asyncio.wait({packing})  # its folder is removed next
-    packing.result()
+    await _decode(request, digest, partial(images_of(request).decode_files, paths, digest, names=names))
+    await asyncio.to_thread(_pack, uploads, path)
     return path, "series.zip", digest
 
 
