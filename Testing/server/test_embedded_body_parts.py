@@ -164,6 +164,17 @@ def test_nobody_waits_for_a_cancelled_request() -> None:
         model("ct_body_parts").infer(trunk().volume, ModelInputs(), cancelled)
 
 
+def test_a_leg_is_muscle_down_to_the_knee() -> None:
+    """On the sample CT: joints are spongy, and slices through them must not be taken for a trunk with organs."""
+    leg = read_nifti(Path(__file__).parents[2] / "Resources" / "SampleData" / "STS_051_ct.nii.gz")
+    smooth = ndimage.gaussian_filter(np.asarray(leg.array, dtype=np.float32), (1.5, 1.5, 0.7))
+    dense = ndimage.binary_erosion((smooth > 20) & (smooth < 90), np.ones((3, 3, 1)), iterations=4)
+    labels = labels_of(leg)
+    assert dense.any(axis=(0, 1)).all()
+    for k in range(dense.shape[2]):
+        assert share(labels[:, :, k], dense[:, :, k], "muscle") > 0.9
+
+
 REAL = Path(os.environ.get("IMEASURE_DATA", "../shared/data")) / "totalsegmentator-example"
 
 

@@ -33,6 +33,8 @@ NEIGHBOURS = 30.0  # mm
 SPINE_CORE = 7.0  # mm, half the width of a vertebra's body, at least
 TONE = 22.0  # HU about the density of the muscles behind the spine
 SHAFT = 600.0  # HU, of the denser part of a shaft of a long bone with its marrow
+JOINT = 120.0  # mm, how far from a shaft a joint with its spongy bone reaches
+LIMB_SECTION = 30_000.0  # mm², of the widest thigh; a pelvis has twice that
 LEAST_VOLUME = 500.0  # mm³
 
 
@@ -58,7 +60,7 @@ def find_muscles(frame: Frame, body: BoolArray, bones: BoolArray, air: BoolArray
     outer = lean & ~shrunk(lean, WALL, spacing)
     narrow = lean & ~grown(shrunk(lean, ROOMY, spacing), ROOMY + WALL, spacing)
     around = lean & _outside_bones(bones, lean)
-    limb_slices = _long_bones(frame, bones) & ~spine.any(axis=(0, 1)) & ~around.any(axis=(0, 1))
+    limb_slices = _limb_slices(frame, bones, lean, spine, around)
     limbs = lean & (narrow | limb_slices)
     found = soft & (outer | limbs | beside | behind | around)
     return components(opened(found, 1.01 * float(spacing.min()), spacing), LEAST_VOLUME / float(spacing.prod()))
@@ -77,6 +79,23 @@ def _below_skin(frame: Frame, body: BoolArray) -> BoolArray:
     fat = body & (frame.hu < DENSITY[0] - 20.0) & (frame.hu > -250.0)
     lean = opened(body & ~fat, SKIN, frame.spacing)
     return filled_slices(closed(lean, GAPS, frame.spacing) & body)
+
+
+def _limb_slices(frame: Frame, bones: BoolArray, lean: BoolArray, spine: BoolArray, around: BoolArray) -> BoolArray:
+    """(z,) the slices through limbs: those with a shaft, and those of the joints next to them."""
+    trunk = spine.any(axis=(0, 1))
+    shafts = _long_bones(frame, bones) & ~trunk & ~around.any(axis=(0, 1))
+    if not shafts.any():
+        return shafts
+    slim = np.array([_widest(lean[:, :, k]) for k in range(lean.shape[2])]) * frame.spacing[:2].prod() < LIMB_SECTION
+    away = ndimage.distance_transform_edt(~shafts) * frame.spacing[2]
+    return np.asarray(shafts | (slim & ~trunk & (away <= JOINT)))
+
+
+def _widest(section: BoolArray) -> int:
+    """Samples of the largest part of a slice."""
+    labels, count = ndimage.label(section)
+    return int(np.bincount(labels.ravel())[1:].max()) if count else 0
 
 
 def _long_bones(frame: Frame, bones: BoolArray) -> BoolArray:
