@@ -56,6 +56,6 @@ def test_keys_are_kept_as_hashes_alone(tmp_path: Path) -> None:
     with prepared_service(tmp_path) as service:
         made = Keys(service.app.state.store.database).create("my clinic")
         assert Client(service.url, made.secret).get("/health").status_code == 200
-    stored = b"".join(path.read_bytes() for path in (tmp_path / "workspace").iterdir())
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "workspace").rglob("*") if path.is_file())
     assert KEY.encode() not in stored
     assert made.secret.encode() not in stored
