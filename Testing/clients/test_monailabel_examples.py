@@ -40,7 +40,7 @@ def series() -> bytes:
     along = np.clip(((x - 180) + (y - 180)) / 2, 0, 80)
     distance = np.sqrt((x - 180 - along) ** 2 + (y - 180 - along) ** 2 + (4 * (z - 39)) ** 2)
     noise = np.random.default_rng(5).normal(0, 8, SHAPE)
-    body = ((x - SHAPE[0] / 2) ** 2 + (y - SHAPE[1] / 2) ** 2) < (0.47 * SHAPE[0]) ** 2
+    body = (x >= 8) & (y >= 8)  # and air beside it, as a CT has
     array = np.where(distance <= 12, 80, np.where(body, -40, -990))
     array = np.maximum(np.rint(array + noise), -1024).astype(np.int16)
     return series_zip(Volume(array, GEOMETRY), SeriesOptions(reverse_instances=True))
