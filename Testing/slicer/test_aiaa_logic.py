@@ -1,4 +1,4 @@
-"""Tasks in world coordinates, regions, settings, and what is written into the scene."""
+"""Tasks in world coordinates, regions, and what is written into the scene."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ import vtk
 from aiaa_fixture import RecordedServer
 from AIAAClientLib.client_settings import ClientSettings
 from AIAAClientLib.logic import AIAAClientLogic, ConsentError
-from AIAAClientLib.mask_labels import labelsIn, regionsOf
 from AIAAClientLib.region import Region, regionAround
 from AIAAClientLib.segments import newSegmentation
 from AIAAClientLib.task import Task, TaskError, prepare
-from AIAAClientLib.terminology import TERMS, colorFor, terminologyFor
 from conftest import addVolume, rotation
 from IMeasureLib.http_client import ServerError
-from IMeasureLib.settings import MemoryStore
 from IMeasureLib.volume_access import VolumeError, geometryOf, localToWorld, readMask, voxelsOf
 
 ONE = "AIAA_SERVER_URL"
@@ -177,6 +174,12 @@ def test_each_label_is_a_segment_with_its_place_name_and_colour(name, request, l
     assert result.segmentationNode.GetTransformNodeID() == volume.GetTransformNodeID()
 
 
+def test_a_new_segmentation_lies_where_the_volume_lies(tilted):
+    node = newSegmentation(tilted, "new")
+    assert node.GetTransformNodeID() == tilted.GetTransformNodeID()
+    assert slicer.mrmlScene.IsNodePresent(node)
+
+
 def test_other_segments_keep_what_they_have(logic, bright):
     first = logic.segment(bright, "organs")
     before = maskOf(first, "spleen", bright)
@@ -228,25 +231,6 @@ def test_scribbles_are_sent_as_a_label(logic, server, bright):
     assert server.asked[-1][2]["roi"] == [1, 30, 2, 20, 0, 9]
     assert list(result.segmentIds) == ["Histogram+GraphCut"]
     assert server.asked[-1][3] == ["label"]
-
-
-def test_names_of_labels():
-    mask = np.array([[[0, 1, 3]]], np.uint8)
-    assert labelsIn(mask, {"a": 1, "b": 2, "c": 3}, "m") == {"a": 1, "c": 3}
-    assert labelsIn(mask, {"a": 1}, "m") == {"a": 1, "m 3": 3}
-    assert labelsIn(mask == 1, {}, "m") == {"m": 1}
-    assert labelsIn((mask == 1).astype(np.uint8), {"spleen": 7}, "m") == {"spleen": 1}
-    assert labelsIn(np.zeros((1, 1, 1), np.uint8), {"a": 1}, "m") == {}
-
-
-def test_each_label_in_its_box():
-    mask = np.random.default_rng(3).integers(0, 4, (6, 5, 7)).astype(np.uint8)
-    mask[0], mask[5] = 0, 2
-    regions = regionsOf(mask, {"a": 1, "b": 2, "none": 9})
-    assert list(regions) == ["a", "b"]
-    assert np.array_equal(regions["a"].full((7, 5, 6)), mask == 1)
-    assert np.array_equal(regions["b"].full((7, 5, 6)), mask == 2)
-    assert regions["a"].origin[2] == 1
 
 
 def test_clicks_on_one_of_several_structures(logic, server, bright):
@@ -320,28 +304,6 @@ def test_a_cancelled_question_delivers_nothing(logic, server, bright):
     assert ended == ["cancelled"]
 
 
-# ---- server and settings
-
-
-def test_listeners_hear_of_servers(logic, server):
-    heard = []
-    logic.addListener(lambda: heard.append(logic.connection is not None))
-    logic.connect()
-    logic.connect()
-    assert heard == [True]
-    heard.clear()
-    assert [model.name for model in logic.knownModels("dextr3d")] == ["dextr"]
-    assert {model.name for model in logic.models("segmentation")} == {"organs", "spleen", "edit", "edit_organs"}
-    server.protocols.clear()
-    job = logic.requestConnection(pytest.fail, lambda error: heard.append(str(error)))
-    assert logic.isConnecting
-    job.wait(20)
-    assert not logic.isConnecting
-    assert heard[:2] == [True, False]  # that it is being asked, and that there is none any more
-    assert "neither an AIAA nor a MONAI Label server" in heard[2]
-    assert logic.connectionTrouble == heard[2]
-
-
 def test_another_machine_is_sent_nothing_without_consent(logic, server, bright, monkeypatch):
     from AIAAClientLib import logic as module
 
@@ -355,81 +317,3 @@ def test_another_machine_is_sent_nothing_without_consent(logic, server, bright, 
     logic.settings.giveConsent("http://far.example:8000")
     logic.segment(bright, "organs")
     assert server.uploads == 1
-
-
-def test_connecting_from_the_console_changes_the_settings_only_when_it_worked(scene, server):
-    logic = AIAAClientLogic(ClientSettings(MemoryStore(), {}), scene=scene)
-    with pytest.raises(ServerError, match="is running"):
-        logic.connect("http://127.0.0.1:9")
-    assert logic.settings.serverURL == "http://127.0.0.1:8000"
-    server.key = "secret"
-    connection = logic.connect(server.address.replace("http://", "") + "/v1/models", "secret")
-    assert logic.settings.serverURL == connection.address == server.address
-    assert logic.settings.apiKey == "secret"
-    assert logic.settings.history == [server.address]
-    assert logic.connection is connection
-
-
-def test_an_address_of_the_environment_stays(logic, server):
-    with pytest.raises(ServerError, match="AIAA_SERVER_URL says that the server is"):
-        logic.connect("http://127.0.0.1:9")
-    assert logic.connect().address == server.address
-
-
-def test_a_key_belongs_to_its_server():
-    settings = ClientSettings(MemoryStore(), {"IMEASURE_API_KEY": "shared"})
-    assert settings.apiKey == "shared"
-    settings.serverURL = "http://hospital:5000"
-    assert settings.apiKey == ""
-    settings.apiKey = "theirs"
-    assert settings.apiKey == "theirs"
-    settings.serverURL = "http://other:5000"
-    assert settings.apiKey == ""
-    assert settings.keyFor("hospital:5000/") == "theirs"
-    settings.serverURL = "http://127.0.0.1:8000"
-    assert settings.apiKey == "shared"
-
-
-def test_without_an_address_of_its_own_the_server_is_imeasures():
-    store = MemoryStore({"IMeasure/ServerURL": "http://shared:1"})
-    settings = ClientSettings(store, {})
-    assert settings.serverURL == "http://shared:1"
-    settings.serverURL = "http://own:2"
-    assert settings.serverURL == "http://own:2"
-    settings.serverURL = "http://shared:1/"
-    store.setValue("IMeasure/ServerURL", "http://moved:3")
-    assert settings.serverURL == "http://moved:3"
-    assert ClientSettings(store, {ONE: "http://env:4"}).isServerURLFromEnvironment
-
-
-def test_the_history_has_the_newest_first_and_ends():
-    settings = ClientSettings(MemoryStore(), {})
-    for number in range(12):
-        settings.remember(f"http://host{number}:1")
-    settings.remember("http://host9:1")
-    assert settings.history[:3] == ["http://host9:1", "http://host11:1", "http://host10:1"]
-    assert len(settings.history) == 8
-
-
-# ---- terminology
-
-
-def test_codes_and_colours_of_labels_in_all_spellings():
-    assert "SCT^64033007^Kidney~SCT^7771000^Left" in terminologyFor("kidney_left")
-    assert "SCT^64033007^Kidney~SCT^24028007^Right" in terminologyFor("Right Kidney")
-    assert "SCT^39607008^Lung~^^" in terminologyFor("lungs")
-    assert "SCT^87878005^Left Ventricle" in terminologyFor("left ventricle")
-    assert "SCT^272673000^Bone" in terminologyFor("bones")
-    assert "SCT^248300009^Body fat" in terminologyFor("fat")
-    assert "SCT^4147007^Mass" in terminologyFor("Lesion")
-    assert terminologyFor("airways") == ""
-    assert colorFor("airways") == colorFor("trachea")
-    assert terminologyFor("label_17") == ""
-    assert colorFor("label_17") is None
-    assert len({term.meaning for term in TERMS}) == len(TERMS)
-
-
-def test_a_new_segmentation_lies_where_the_volume_lies(tilted):
-    node = newSegmentation(tilted, "new")
-    assert node.GetTransformNodeID() == tilted.GetTransformNodeID()
-    assert slicer.mrmlScene.IsNodePresent(node)
